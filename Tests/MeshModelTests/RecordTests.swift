@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+import Testing
+
+private let object = ObjectName(namespace: "default", name: "echo")
+private let addresses = [Address(ipv4: 0x0a01_0203), Address(high: 0xfd00 << 48, low: 1)]
+private let ports = [
+    ServicePort(name: "http", transport: .tcp, port: 80),
+    ServicePort(name: "dns", transport: .udp, port: 53),
+]
+
+/// A record with the type erased: what a table of tests needs of it.
+private struct Sample: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let encoded: [UInt8]
+    let decodesToItself: @Sendable ([UInt8]) throws(DecodingFault) -> Bool
+
+    init<Record: LedgerRecord>(_ record: Record) {
+        testDescription = "\(record.key)"
+        encoded = record.encoded
+        decodesToItself = { bytes throws(DecodingFault) in try Record(encoded: bytes) == record }
+    }
+}
+
+private let samples: [Sample] = [
+    Sample(NamespaceRecord(name: "default", labels: ["a": "b", "c": ""], annotations: ["d": "é"])),
+    Sample(
+        NodeRecord(
+            name: "node-1", outerAddresses: addresses,
+            podPrefixes: ["10.1.0.0/24", "fd00:1::/64"].compactMap { Prefix($0) }, zone: "z",
+            isRelay: true)),
+    Sample(IdentityRecord(identity: Identity(rawValue: 0x0010_0100), labels: ["app": "echo"])),
+    Sample(
+        EndpointRecord(
+            object: object, node: "node-1", addresses: addresses,
+            identity: Identity(rawValue: 0), labels: ["app": "echo"])),
+    Sample(
+        ServiceRecord(
+            object: object, addresses: addresses, ports: ports, isGlobal: true, isShared: false,
+            affinity: .remote, sessionAffinitySeconds: 10_800)),
+    Sample(
+        SliceRecord(
+            object: object, service: "echo", ports: ports,
+            endpoints: [
+                SliceEndpoint(
+                    addresses: [addresses[0]], isReady: true, isServing: true,
+                    isTerminating: false, node: "node-1"),
+                SliceEndpoint(
+                    addresses: [addresses[1]], isReady: false, isServing: true,
+                    isTerminating: true, node: ""),
+            ])),
+]
+
+@Suite("A record")
+struct RecordTests {
+    @Test("decodes to what was encoded, whatever a later version appends", arguments: samples)
+    fileprivate func roundTrip(sample: Sample) throws {
+        #expect(try sample.decodesToItself(sample.encoded))
+        #expect(try sample.decodesToItself(sample.encoded + [1, 2, 3]))
+    }
+
+    @Test("is refused as truncated at every byte it lacks", arguments: samples)
+    fileprivate func truncation(sample: Sample) {
+        for length in 0..<sample.encoded.count {
+            #expect(throws: DecodingFault.truncated, "\(length) bytes") {
+                try sample.decodesToItself(Array(sample.encoded.prefix(length)))
+            }
+        }
+    }
+
+    @Test("with any byte damaged is refused or read, and never traps", arguments: samples)
+    fileprivate func damage(sample: Sample) {
+        for index in sample.encoded.indices {
+            for byte in [0, 1, 0x7f, 0xff] as [UInt8] {
+                var bytes = sample.encoded
+                bytes[index] = byte
+                do throws(DecodingFault) {
+                    let isSame = try sample.decodesToItself(bytes)
+                    #expect(isSame == (bytes == sample.encoded) || index < bytes.count)
+                } catch {
+                    #expect(bytes != sample.encoded)
+                }
+            }
+        }
+    }
+
+    @Test("of version 0 is from no version of ours")
+    func version() {
+        #expect(throws: DecodingFault.unsupportedVersion(0)) {
+            try IdentityRecord(encoded: [0] + [UInt8](repeating: 0, count: 8))
+        }
+    }
+
+    @Test("of an identity has these bytes on the wire")
+    func bytes() throws {
+        let record = IdentityRecord(
+            identity: Identity(rawValue: 0x0030_0100), labels: ["b": "2", "a": "1"])
+        #expect(
+            record.encoded == [
+                1,  // version
+                0x00, 0x30, 0x01, 0x00,  // identity: cluster 3, number 256
+                0, 0, 0, 2,  // two labels, sorted
+                0, 0, 0, 1, 0x61, 0, 0, 0, 1, 0x31,  // a: 1
+                0, 0, 0, 1, 0x62, 0, 0, 0, 1, 0x32,  // b: 2
+            ])
+    }
+
+    @Test("with more of something than its bound is refused by name")
+    func bounds() {
+        let record = IdentityRecord(
+            identity: .world,
+            labels: Dictionary(uniqueKeysWithValues: (0..<65).map { ("\($0)", "") }))
+        #expect(throws: DecodingFault.tooLong("labels")) {
+            try IdentityRecord(encoded: record.encoded)
+        }
+    }
+}
+
+@Suite("Bytes")
+struct ByteTests {
+    @Test("are written in network byte order and read back")
+    func numbers() throws {
+        var writer = ByteWriter()
+        writer.write(UInt8(1))
+        writer.write(UInt16(0x0203))
+        writer.write(UInt64(0x0405_0607_0809_0a0b))
+        writer.write(Position(epoch: 7, revision: 9))
+        #expect(writer.bytes.prefix(11).elementsEqual(1...11))
+        var reader = ByteReader(writer.bytes)
+        #expect(try reader.read(UInt8.self) == 1)
+        #expect(try reader.read(UInt16.self) == 0x0203)
+        #expect(try reader.read(UInt64.self) == 0x0405_0607_0809_0a0b)
+        #expect(try reader.readPosition() == Position(epoch: 7, revision: 9))
+        try reader.finish()
+    }
+
+    @Test("that claim a long list are refused before memory is taken for it")
+    func hugeCount() {
+        var reader = ByteReader([0xff, 0xff, 0xff, 0xff])
+        #expect(throws: DecodingFault.truncated) {
+            try reader.readList(max: .max, "list") { reader throws(DecodingFault) in
+                try reader.read(UInt8.self)
+            }
+        }
+    }
+
+    @Test("that are no UTF-8, or a flag that is neither, are invalid")
+    func invalid() {
+        var text = ByteReader([0, 0, 0, 1, 0xff])
+        #expect(throws: DecodingFault.invalid("name")) { try text.readString(max: 9, "name") }
+        var flag = ByteReader([2])
+        #expect(throws: DecodingFault.invalid("flag")) { try flag.readBool() }
+    }
+
+    @Test("left over are an error only where the reader says so")
+    func trailing() {
+        #expect(throws: DecodingFault.trailingBytes) { try ByteReader([0]).finish() }
+    }
+}
