@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+/// An object of a manifest that Weft uses.
+struct ManifestObject: Hashable {
+    enum Content: Hashable {
+        case record(RecordKey, encoded: [UInt8])
+        case pod(ObjectName, Labels)
+        case node(String, Labels)
+    }
+
+    let key: ManifestKey
+    let line: Int
+    let content: Content
+}
+
+/// Kind and name of an object in a folder, written `Service default/echo`.
+struct ManifestKey: Hashable, Comparable, CustomStringConvertible {
+    let kind: String
+    let name: String
+
+    static func < (left: ManifestKey, right: ManifestKey) -> Bool {
+        (left.kind, left.name) < (right.kind, right.name)
+    }
+
+    var description: String { "\(kind) \(name)" }
+}
+
+extension ManifestObject {
+    /// What the fields of a document say, nil if Weft has no use for it.
+    init?(_ root: ManifestField) throws(ManifestFault) {
+        let version = try root["apiVersion"].requiredString()
+        let kind = try root["kind"].requiredString()
+        let content: Content?
+        switch (kind, version) {
+        case ("Namespace", "v1"): content = .init(try NamespaceRecord(manifest: root))
+        case ("Service", "v1"): content = try ServiceRecord(manifest: root).map { .init($0) }
+        case ("EndpointSlice", "discovery.k8s.io/v1"):
+            content = try SliceRecord(manifest: root).map { .init($0) }
+        case ("EndpointSlice", _):
+            throw try root["apiVersion"].fault("is \(version); must be discovery.k8s.io/v1")
+        case ("Pod", "v1"):
+            content = .pod(try ObjectName(manifest: root), try objectLabels(of: root))
+        case ("Node", "v1"):
+            content = .node(try clusterScopedName(of: root), try objectLabels(of: root))
+        default: content = nil
+        }
+        guard let content else { return nil }
+        key = ManifestKey(kind: kind, name: content.name)
+        line = root.line
+        self.content = content
+    }
+}
+
+extension ManifestObject.Content {
+    fileprivate init(_ record: some LedgerRecord) {
+        self = .record(record.key, encoded: record.encoded)
+    }
+
+    fileprivate var name: String {
+        switch self {
+        case .record(let key, _): key.name
+        case .pod(let name, _): "\(name)"
+        case .node(let name, _): name
+        }
+    }
+}
+
+extension ObjectName {
+    /// `metadata.namespace` (`default` if there is none) and `metadata.name`.
+    init(manifest root: ManifestField) throws(ManifestFault) {
+        let metadata = try root["metadata"]
+        let namespaceField = try metadata["namespace"]
+        let namespace = try namespaceField.string() ?? "default"
+        guard isLabel(namespace) else {
+            throw namespaceField.fault("is \"\(namespace)\"; must be a DNS label")
+        }
+        self.init(namespace: namespace, name: try clusterScopedName(of: root))
+    }
+}
+
+private func clusterScopedName(of root: ManifestField) throws(ManifestFault) -> String {
+    let field = try root["metadata"]["name"]
+    let name = try field.requiredString()
+    guard isSubdomain(name) else { throw field.fault("is \"\(name)\"; must be a DNS name") }
+    return name
+}
+
+private func objectLabels(of root: ManifestField) throws(ManifestFault) -> Labels {
+    try root["metadata"]["labels"].strings(max: RecordLimit.labels)
+}
+
+extension NamespaceRecord {
+    fileprivate init(manifest root: ManifestField) throws(ManifestFault) {
+        self.init(
+            name: try clusterScopedName(of: root), labels: try objectLabels(of: root),
+            // Others, such as kubectl's copy of the whole object, would only be carried around.
+            annotations: try root["metadata"]["annotations"].strings(max: RecordLimit.labels) {
+                $0.hasPrefix("weft.io/") || $0.hasPrefix("clustermesh.cilium.io/")
+            })
+    }
+}

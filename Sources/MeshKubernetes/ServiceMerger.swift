@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshModel
+
+/// Services and slices of all clusters → frontends of the own one. Pure and incremental: a change
+/// costs as much as the one service it belongs to.
+///
+/// A service of the own cluster that is global takes in the backends of every other cluster that
+/// has a global and shared service of the same namespace and name.
+public struct ServiceMerger: Sendable {
+    public let own: ClusterID
+
+    private var views: [ObjectName: ServiceView] = [:]
+    private var serviceOfSlice: [SliceID: ObjectName] = [:]
+    private var merged: [ObjectName: [FrontendKey: ServiceFrontend]] = [:]
+    /// Who wants a frontend's address: one service, or several by mistake.
+    private var claims: [FrontendKey: Set<ObjectName>] = [:]
+    private var published: [FrontendKey: ServiceFrontend] = [:]
+
+    private struct SliceID: Hashable {
+        let cluster: ClusterID
+        let object: ObjectName
+    }
+
+    public init(own: ClusterID) { self.own = own }
+
+    /// All frontends as they are now, in the order of their keys.
+    public var frontends: [ServiceFrontend] {
+        published.values.sorted { $0.key < $1.key }
+    }
+
+    /// Sentences about services that lose an address to another one.
+    public var problems: [String] {
+        claims.filter { $0.value.count > 1 }.sorted { $0.key < $1.key }.flatMap { key, claimants in
+            let claimants = claimants.sorted()
+            return claimants.dropFirst().map {
+                "service \($0): \(key) belongs to service \(claimants[0]); give one of them "
+                    + "another cluster IP or port"
+            }
+        }
+    }
+
+    /// Takes in one change; see ``update(_:)-(Sequence)``.
+    public mutating func update(_ change: ServiceChange) -> FrontendChanges {
+        update(CollectionOfOne(change))
+    }
+
+    /// Takes in changes that came together; each service is merged once.
+    ///
+    /// - Returns: frontends that differ from before. The same record once more changes nothing.
+    public mutating func update(_ changes: some Sequence<ServiceChange>) -> FrontendChanges {
+        var touched: Set<ObjectName> = []
+        for change in changes { take(change, touched: &touched) }
+        var result = FrontendChanges()
+        for key in touched.reduce(into: Set(), { $0.formUnion(merge($1)) }).sorted() {
+            let winner = claims[key]?.min()
+            let frontend = winner.flatMap { merged[$0]?[key] }
+            guard frontend != published[key] else { continue }
+            published[key] = frontend
+            if let frontend { result.upserts.append(frontend) } else { result.deletes.append(key) }
+        }
+        return result
+    }
+
+    /// Forgets a cluster that left the mesh.
+    public mutating func remove(cluster: ClusterID) -> FrontendChanges {
+        var gone: [ServiceChange] = []
+        for (name, view) in views {
+            if view.services[cluster] != nil {
+                gone.append(ServiceChange(cluster: cluster, .serviceDeleted(name)))
+            }
+            for slice in (view.slices[cluster] ?? [:]).keys {
+                gone.append(ServiceChange(cluster: cluster, .sliceDeleted(slice)))
+            }
+        }
+        return update(gone)
+    }
+
+    private mutating func take(_ change: ServiceChange, touched: inout Set<ObjectName>) {
+        let cluster = change.cluster
+        switch change.content {
+        case .service(let record):
+            views[record.object, default: ServiceView()].services[cluster] = record
+            touched.insert(record.object)
+        case .serviceDeleted(let name):
+            views[name]?.services[cluster] = nil
+            touched.insert(name)
+        case .slice(let record):
+            let slice = SliceID(cluster: cluster, object: record.object)
+            let service = ObjectName(namespace: record.object.namespace, name: record.service)
+            if let former = serviceOfSlice[slice], former != service {
+                views[former]?.slices[cluster]?[slice.object] = nil
+                touched.insert(former)
+            }
+            serviceOfSlice[slice] = service
+            views[service, default: ServiceView()].slices[cluster, default: [:]][slice.object] =
+                record
+            touched.insert(service)
+        case .sliceDeleted(let object):
+            let slice = SliceID(cluster: cluster, object: object)
+            guard let service = serviceOfSlice.removeValue(forKey: slice) else { return }
+            views[service]?.slices[cluster]?[object] = nil
+            touched.insert(service)
+        }
+    }
+
+    /// Merges one service anew and returns the frontends that it has or had.
+    private mutating func merge(_ service: ObjectName) -> Set<FrontendKey> {
+        if let view = views[service], view.isEmpty { views[service] = nil }
+        let before = merged[service] ?? [:]
+        let after = views[service]?.frontends(own: own) ?? [:]
+        merged[service] = after.isEmpty ? nil : after
+        for key in before.keys where after[key] == nil {
+            claims[key]?.remove(service)
+            if claims[key]?.isEmpty == true { claims[key] = nil }
+        }
+        for key in after.keys { claims[key, default: []].insert(service) }
+        return Set(before.keys).union(after.keys)
+    }
+}

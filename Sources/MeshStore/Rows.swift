@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshModel
+
+extension ServiceFrontend: TableRow {}
+
+/// A workload address of the mesh, here or elsewhere.
+public struct EndpointRow: TableRow, Hashable {
+    public let address: Address
+    public let object: ObjectName
+    public let identity: Identity
+    public let node: NodeID
+    /// Set for endpoints of this node.
+    public let local: LocalInterface?
+
+    public var key: Address { address }
+
+    public init(
+        address: Address, object: ObjectName, identity: Identity, node: NodeID,
+        local: LocalInterface?
+    ) {
+        self.address = address
+        self.object = object
+        self.identity = identity
+        self.node = node
+        self.local = local
+    }
+}
+
+/// How a packet reaches an endpoint of this node.
+public struct LocalInterface: Hashable, Sendable {
+    /// Index of the veth pair's host side, in the agent's network namespace.
+    public let ifindex: UInt32
+    /// Of the workload's side.
+    public let mac: LinkAddress
+
+    public init(ifindex: UInt32, mac: LinkAddress) {
+        self.ifindex = ifindex
+        self.mac = mac
+    }
+}
+
+/// A 48-bit Ethernet address; the first byte on the wire is the most significant one.
+public struct LinkAddress: RawRepresentable, Hashable, Sendable {
+    public let rawValue: UInt64
+
+    /// Nil above 48 bits.
+    public init?(rawValue: UInt64) {
+        guard rawValue >> 48 == 0 else { return nil }
+        self.rawValue = rawValue
+    }
+
+    /// - Parameter bytes: six, in the order of the wire.
+    public init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == 6 else { return nil }
+        rawValue = bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// Six bytes in the order of the wire.
+    public var bytes: [UInt8] {
+        (0..<6).map { UInt8(truncatingIfNeeded: rawValue >> (40 - 8 * $0)) }
+    }
+}
+
+extension LinkAddress: CustomStringConvertible {
+    public var description: String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+    }
+}
+
+public struct NodeRow: TableRow, Hashable {
+    public let id: NodeID
+    /// 1...8; the first is where the node is reached, packets may come from any.
+    public let outerAddresses: [Address]
+    public let podPrefixes: [Prefix]
+    public let zone: String
+    public let isRelay: Bool
+    /// The node this agent runs on.
+    public let isLocal: Bool
+
+    public var key: NodeID { id }
+
+    public init(
+        id: NodeID, outerAddresses: [Address], podPrefixes: [Prefix], zone: String, isRelay: Bool,
+        isLocal: Bool
+    ) {
+        self.id = id
+        self.outerAddresses = outerAddresses
+        self.podPrefixes = podPrefixes
+        self.zone = zone
+        self.isRelay = isRelay
+        self.isLocal = isLocal
+    }
+}
+
+/// How far the identity in a packet from another node is believed.
+public enum SourceCheck: String, Hashable, Sendable, CaseIterable, Codable {
+    /// The outer source is a known node of the identity's cluster.
+    case node
+    /// The inner source lies in the prefixes of the identity's cluster; for NATed underlays.
+    case clusterPrefixes = "cluster-prefixes"
+    case off
+}
+
+public struct ClusterRow: TableRow, Hashable {
+    public let id: ClusterID
+    public let name: ClusterName
+    public let podPrefixes: [Prefix]
+    public let sourceCheck: SourceCheck
+    /// The cluster this agent belongs to.
+    public let isLocal: Bool
+
+    public var key: ClusterID { id }
+
+    public init(
+        id: ClusterID, name: ClusterName, podPrefixes: [Prefix], sourceCheck: SourceCheck,
+        isLocal: Bool
+    ) {
+        self.id = id
+        self.name = name
+        self.podPrefixes = podPrefixes
+        self.sourceCheck = sourceCheck
+        self.isLocal = isLocal
+    }
+}
+
+public struct IdentityRow: TableRow, Hashable {
+    public let identity: Identity
+    public let labels: Labels
+
+    public var key: Identity { identity }
+
+    public init(identity: Identity, labels: Labels) {
+        self.identity = identity
+        self.labels = labels
+    }
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshKubernetes
+import MeshModel
+import MeshStore
+import Testing
+
+struct MergeScenario: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let manifests: [UInt16: String]
+    let expected: String
+
+    init(_ sentence: String, _ manifests: [UInt16: String], _ expected: String...) {
+        testDescription = sentence
+        self.manifests = manifests
+        self.expected = expected.joined(separator: "\n")
+    }
+
+    static let all: [MergeScenario] = sharing + ports + readiness
+}
+
+extension MergeScenario {
+    private static let two = slice(endpoint("10.2.0.1"), endpoint("10.2.0.2"))
+    private static let own = slice(endpoint("10.1.0.1"))
+    private static func affinity(_ text: String) -> String {
+        "{weft.io/global: \"true\", weft.io/affinity: \(text)}"
+    }
+
+    static let sharing = [
+        MergeScenario(
+            "a service that isn't global stays alone",
+            [1: service() + own, 2: service(annotations: global) + two],
+            "10.96.0.1:80/TCP http | 0.1*255 10.1.0.1:8080@n"),
+        MergeScenario(
+            "a global service takes in what others share, each in proportion to its backends",
+            [
+                1: service(annotations: global) + own,
+                2: service(ip: "10.97.0.9", annotations: global) + two,
+                3: service(ip: "10.98.0.9") + slice(endpoint("10.3.0.1")),
+                4: service(
+                    ip: "10.99.0.9",
+                    annotations: "{weft.io/global: 'true', weft.io/shared: 'false'}")
+                    + slice(endpoint("10.4.0.1")),
+            ],
+            "10.96.0.1:80/TCP http | 0.1*128 10.1.0.1:8080@n | 0.2*255 10.2.0.1:8080@n "
+                + "10.2.0.2:8080@n"),
+        MergeScenario(
+            "a service that only others have is no frontend here",
+            [1: service("other", annotations: global), 2: service(annotations: global) + two],
+            "10.96.0.1:80/TCP http"),
+        MergeScenario(
+            "what isn't shared is still served by others",
+            [
+                1: service(annotations: "{weft.io/global: 'true', weft.io/shared: 'false'}"),
+                2: service(annotations: global) + two,
+            ],
+            "10.96.0.1:80/TCP http | 0.2*255 10.2.0.1:8080@n 10.2.0.2:8080@n"),
+        MergeScenario(
+            "affinity local puts the others behind the own cluster",
+            [
+                1: service(annotations: affinity("local")) + own,
+                2: service(annotations: affinity("remote")) + two,
+                3: service(annotations: global) + slice(endpoint("10.3.0.1")),
+            ],
+            "10.96.0.1:80/TCP http | 0.1*255 10.1.0.1:8080@n | 1.2*255 10.2.0.1:8080@n "
+                + "10.2.0.2:8080@n | 1.3*128 10.3.0.1:8080@n"),
+        MergeScenario(
+            "affinity remote puts the own cluster behind the others",
+            [
+                1: service(annotations: affinity("remote")) + own,
+                2: service(annotations: global) + two,
+            ],
+            "10.96.0.1:80/TCP http | 0.2*255 10.2.0.1:8080@n 10.2.0.2:8080@n "
+                + "| 1.1*255 10.1.0.1:8080@n"),
+        MergeScenario(
+            "a headless service has no frontend",
+            [1: service(ip: "None", annotations: global) + own], ""),
+        MergeScenario(
+            "session affinity is the own cluster's",
+            [
+                1: service(annotations: global, more: "sessionAffinity: ClientIP") + own,
+                2: service(annotations: global) + two,
+            ],
+            "10.96.0.1:80/TCP http 10800s | 0.1*128 10.1.0.1:8080@n | 0.2*255 10.2.0.1:8080@n "
+                + "10.2.0.2:8080@n"),
+    ]
+
+    static let ports = [
+        MergeScenario(
+            "several ports are matched by name and protocol, in both families",
+            [
+                1: service(
+                    annotations: global,
+                    ports: "[{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53}]",
+                    more: "clusterIPs: [10.96.0.1, \"fd00:96::1\"]")
+                    + slice(
+                        name: "v4", ports: "[{name: dns, port: 5353, protocol: UDP}]",
+                        endpoint("10.1.0.1"))
+                    + slice(
+                        name: "v6", type: "IPv6",
+                        ports:
+                            "[{name: dns, port: 5353, protocol: UDP}, {name: dns-tcp, port: 53}]",
+                        endpoint("fd00:1::1"))
+            ],
+            "10.96.0.1:53/TCP dns-tcp",
+            "10.96.0.1:53/UDP dns | 0.1*255 10.1.0.1:5353@n",
+            "[fd00:96::1]:53/TCP dns-tcp | 0.1*255 fd00:1::1:53@n",
+            "[fd00:96::1]:53/UDP dns | 0.1*255 fd00:1::1:5353@n"),
+        MergeScenario(
+            "a remote port of another number is found by its name",
+            [
+                1: service(annotations: global),
+                2: service(
+                    annotations: global,
+                    ports: "[{name: admin, port: 80}, {name: http, port: 8000}]")
+                    + slice(
+                        ports: "[{name: admin, port: 9}, {name: http, port: 8888}]",
+                        endpoint("10.2.0.1")),
+            ],
+            "10.96.0.1:80/TCP http | 0.2*255 10.2.0.1:8888@n"),
+        MergeScenario(
+            "the only port is found whatever its name, but not for another protocol",
+            [
+                1: service(annotations: global, ports: "[{port: 80}]"),
+                2: service(annotations: global, ports: "[{name: web, port: 81}]")
+                    + slice(ports: "[{name: web, port: 8888}]", endpoint("10.2.0.1")),
+                3: service(annotations: global, ports: "[{name: web, port: 81, protocol: UDP}]")
+                    + slice(
+                        ports: "[{name: web, port: 1, protocol: UDP}]", endpoint("10.3.0.1")),
+            ],
+            "10.96.0.1:80/TCP | 0.2*255 10.2.0.1:8888@n"),
+        MergeScenario(
+            "a slice without the port, or without any, gives nothing",
+            [
+                1: service() + slice(ports: "[{name: web, port: 1}]", endpoint("10.1.0.1"))
+                    + slice(name: "b", ports: "[]", endpoint("10.1.0.2"))
+            ],
+            "10.96.0.1:80/TCP http"),
+        MergeScenario(
+            "a backend in several slices counts once, one without a node is unplaced",
+            [
+                1: service() + slice(name: "a", endpoint("10.1.0.2"), endpoint("10.1.0.1"))
+                    + slice(name: "b", endpoint("10.1.0.2"))
+                    + slice(name: "c", "{addresses: [192.168.0.1]}")
+            ],
+            "10.96.0.1:80/TCP http | 0.1*255 10.1.0.1:8080@n 10.1.0.2:8080@n 192.168.0.1:8080@"),
+    ]
+
+    static let readiness = [
+        MergeScenario(
+            "only ready backends count",
+            [
+                1: service()
+                    + slice(
+                        endpoint("10.1.0.1"), endpoint("10.1.0.2", "{ready: false}"),
+                        endpoint("10.1.0.3", "{ready: false, serving: true, terminating: true}"),
+                        endpoint("10.1.0.4", "{}"))
+            ],
+            "10.96.0.1:80/TCP http | 0.1*255 10.1.0.1:8080@n 10.1.0.4:8080@n"),
+        MergeScenario(
+            "without a ready one, those that serve while they terminate do",
+            [
+                1: service(annotations: global)
+                    + slice(
+                        endpoint("10.1.0.2", "{ready: false}"),
+                        endpoint("10.1.0.3", "{ready: false, serving: true, terminating: true}")),
+                2: service(annotations: global) + slice(endpoint("10.2.0.1", "{ready: false}")),
+            ],
+            "10.96.0.1:80/TCP http | 0.1*255 10.1.0.3:8080@n"),
+    ]
+}
+
+@Suite("From manifests to frontends:")
+struct ServiceMergerTests {
+    @Test("one service in several clusters", arguments: MergeScenario.all)
+    func scenario(_ scenario: MergeScenario) throws {
+        #expect(try merged(scenario.manifests) == scenario.expected)
+    }
+
+    @Test("a change touches the frontends of its service and no others")
+    func incremental() throws {
+        var merger = ServiceMerger(own: cluster(1))
+        let first = merger.update(
+            try changes(
+                service("a", ip: "10.96.0.1") + slice(name: "a", service: "a", endpoint("10.1.0.1"))
+                    + service("b", ip: "10.96.0.2"), cluster: 1))
+        #expect(first.upserts.count == 2 && first.deletes.isEmpty)
+
+        let more = try changes(slice(name: "b", service: "b", endpoint("10.1.0.9")), cluster: 1)
+        #expect(
+            merger.update(more).upserts.map(describe) == [
+                "10.96.0.2:80/TCP http | 0.1*255 10.1.0.9:8080@n"
+            ])
+        #expect(merger.update(more).isEmpty, "the same again is no change")
+
+        let moved = merger.update(
+            try changes(slice(name: "b", service: "a", endpoint("10.1.0.9")), cluster: 1))
+        #expect(
+            moved.upserts.map(describe) == [
+                "10.96.0.1:80/TCP http | 0.1*255 10.1.0.1:8080@n 10.1.0.9:8080@n",
+                "10.96.0.2:80/TCP http",
+            ])
+        let gone = merger.update(
+            ServiceChange(
+                cluster: cluster(1), .serviceDeleted(ObjectName(namespace: "default", name: "a"))))
+        #expect(gone.upserts.isEmpty && gone.deletes.map(\.description) == ["10.96.0.1:80/TCP"])
+    }
+
+    @Test("a slice that arrives before its service waits for it")
+    func order() throws {
+        var merger = ServiceMerger(own: cluster(1))
+        let early = merger.update(try changes(slice(endpoint("10.1.0.1")), cluster: 1))
+        #expect(early.isEmpty)
+        let late = merger.update(try changes(service(), cluster: 1))
+        #expect(late.upserts.map(describe) == ["10.96.0.1:80/TCP http | 0.1*255 10.1.0.1:8080@n"])
+    }
+
+    @Test("a cluster that leaves takes its backends along")
+    func removal() throws {
+        var merger = ServiceMerger(own: cluster(1))
+        _ = merger.update(try changes(service(annotations: global), cluster: 1))
+        _ = merger.update(
+            try changes(service(annotations: global) + slice(endpoint("10.2.0.1")), cluster: 2))
+        let left = merger.remove(cluster: cluster(2))
+        #expect(left.upserts.map(describe) == ["10.96.0.1:80/TCP http"])
+        #expect(merger.remove(cluster: cluster(2)).isEmpty)
+    }
+
+    @Test("two services on one address: the first by name has it until it goes, and it is told")
+    func conflict() throws {
+        var merger = ServiceMerger(own: cluster(1))
+        _ = merger.update(try changes(service("b"), cluster: 1))
+        let taken = merger.update(try changes(service("a"), cluster: 1))
+        #expect(taken.upserts.map(\.service.name) == ["a"])
+        #expect(
+            merger.problems == [
+                "service default/b: 10.96.0.1:80/TCP belongs to service default/a; give one of them "
+                    + "another cluster IP or port"
+            ])
+        let freed = merger.update(
+            ServiceChange(
+                cluster: cluster(1), .serviceDeleted(ObjectName(namespace: "default", name: "a"))))
+        #expect(freed.upserts.map(\.service.name) == ["b"])
+        #expect(freed.deletes.isEmpty && merger.problems.isEmpty)
+    }
+
+    @Test("beyond 32 clusters the own one stays and the others with the lowest IDs")
+    func manyClusters() throws {
+        var merger = ServiceMerger(own: cluster(40))
+        for number in UInt16(1)...40 {
+            _ = merger.update(
+                try changes(
+                    service(annotations: global) + slice(endpoint("10.\(number).0.1")),
+                    cluster: number))
+        }
+        let clusters = try #require(merger.frontends.first).slices.map(\.cluster.rawValue)
+        #expect(clusters == Array(1...31) + [40])
+    }
+
+    @Test("the smallest share of a huge service is still a share")
+    func weights() throws {
+        let many = (0..<900).map { endpoint("10.2.\($0 / 250).\($0 % 250 + 1)") }
+        let large = """
+            ---
+            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
+             metadata: {name: l, labels: {kubernetes.io/service-name: echo}},
+             ports: [{name: http, port: 8080}], endpoints: [\(many.joined(separator: ","))]}
+            """
+        var merger = ServiceMerger(own: cluster(1))
+        _ = merger.update(
+            try changes(service(annotations: global) + slice(endpoint("10.1.0.1")), cluster: 1))
+        _ = merger.update(try changes(service(annotations: global) + large, cluster: 2))
+        #expect(merger.frontends.first?.slices.map(\.weight) == [1, 255])
+    }
+
+    @Test("a record whose value isn't its key's, or no record, is refused and changes nothing")
+    func quarantine() throws {
+        let key = RecordKey(kind: .service, name: "default/echo")
+        #expect(throws: DecodingFault.truncated) {
+            try ServiceChange(cluster: cluster(1), key: key, value: [1])
+        }
+        let other = ServiceRecord(
+            object: ObjectName(namespace: "x", name: "y"), addresses: [], ports: [],
+            isGlobal: true, isShared: true, affinity: .none, sessionAffinitySeconds: 0)
+        #expect(throws: DecodingFault.invalid("key")) {
+            try ServiceChange(cluster: cluster(1), key: key, value: other.encoded)
+        }
+        let node = RecordKey(kind: .node, name: "n")
+        #expect(try ServiceChange(cluster: cluster(1), key: node, value: [1]) == nil)
+    }
+
+    @Test("frontends reach the table, and a change of one row is one change of the table")
+    func table() throws {
+        let store = MeshStore()
+        var merger = ServiceMerger(own: cluster(1))
+        func apply(_ changes: FrontendChanges) {
+            store.write { tables in
+                for key in changes.deletes { tables.frontends.delete(key) }
+                for frontend in changes.upserts { tables.frontends.upsert(frontend) }
+            }
+        }
+        apply(
+            merger.update(
+                try changes(
+                    service("a", ip: "10.96.0.1") + service("b", ip: "10.96.0.2"), cluster: 1)))
+        let before = store.snapshot().frontends
+        #expect(before.rows == merger.frontends)
+        apply(
+            merger.update(
+                try changes(slice(name: "b", service: "b", endpoint("10.1.0.1")), cluster: 1)))
+        let changed = store.snapshot().frontends.changes(since: before.revision)
+        #expect(changed.upserts.map(\.row.service.name) == ["b"])
+    }
+}
