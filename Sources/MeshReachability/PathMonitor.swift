@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshModel
+import OrderedCollections
+
+/// A relay's watch over its paths: sends heartbeats, judges what comes back, reports to its cluster.
+///
+/// A value without clock, socket or log. The shell calls ``receive(_:on:at:into:)`` for every opened
+/// heartbeat and ``tick(at:into:)`` at ``nextWake``, and then performs the effects. It stamps `now`
+/// from one monotonic clock, as late as it can: lateness is measured, and makes the relay abstain.
+///
+/// - Complexity: `O(paths)` per call and in memory, about 5 KB a path.
+public struct PathMonitor: Sendable {
+    public let node: String
+    private let parameters: ReachabilityParameters
+    private var words: Announcement
+    private var paths: OrderedDictionary<PathID, Path> = [:]
+    private var punctuality: Punctuality
+    private var reports: UInt64 = 0
+    private var nextReport: Instant?
+    private var hasNews = false
+
+    /// - Parameters:
+    ///   - cluster: the own one.
+    ///   - node: the name of this relay.
+    ///   - instance: different in every life of this process, as 64 random bits.
+    public init(
+        cluster: ClusterID, node: String, instance: UInt64,
+        parameters: ReachabilityParameters = .default
+    ) {
+        self.node = node
+        self.parameters = parameters
+        words = Announcement(cluster: cluster, instance: instance)
+        punctuality = Punctuality(parameters)
+    }
+
+    /// When ``tick(at:into:)`` wants to be called; nil without paths.
+    public private(set) var nextWake: Instant?
+
+    public var isAbstaining: Bool { punctuality.isDoubtful }
+
+    /// Replaces the set of paths; those of other relays among `plans` are left out. One that stays
+    /// keeps all it knows; a new one starts unknown.
+    public mutating func configure(
+        _ plans: [PathPlan], at now: Instant, into effects: inout PathEffects
+    ) {
+        noteWake(at: now, into: &effects)
+        let before = paths
+        paths = [:]
+        for plan in plans.sorted(by: { $0.path < $1.path }) where plan.path.local == node {
+            if var path = before[plan.path] {
+                path.follow(plan, at: now)
+                paths[plan.path] = path
+            } else {
+                paths[plan.path] = Path(
+                    plan, phase: phase(of: plan.path), at: now, parameters)
+            }
+        }
+        hasNews = true
+        run(at: now, into: &effects)
+    }
+
+    /// What the next heartbeats say of this cluster's ledger and relays.
+    public mutating func announce(
+        head: Position, rollup: RollupHash, relaySetGeneration: UInt64
+    ) {
+        words.head = head
+        words.rollup = rollup
+        words.relaySetGeneration = relaySetGeneration
+    }
+
+    /// Tells all peers at once, and three times more, that this cluster drains or has ended it. An
+    /// older or the same generation is ignored.
+    public mutating func declare(
+        _ drain: DrainDeclaration, at now: Instant, into effects: inout PathEffects
+    ) {
+        guard drain.generation > words.drain.generation else { return }
+        noteWake(at: now, into: &effects)
+        words.drain = drain
+        for index in paths.values.indices { paths.values[index].insist(at: now) }
+        run(at: now, into: &effects)
+    }
+
+    /// Takes a heartbeat that the transport has authenticated as coming over `path`.
+    public mutating func receive(
+        _ beat: Heartbeat, on id: PathID, at now: Instant, into effects: inout PathEffects
+    ) {
+        noteWake(at: now, into: &effects)
+        guard let index = paths.index(forKey: id) else {
+            effects.events.append(.ignored(id, .unknownPath))
+            return
+        }
+        let before = paths.values[index].lastBeat
+        let isPrompt = !punctuality.isDoubtful
+        if let reason = paths.values[index].receive(beat, at: now, isPrompt: isPrompt) {
+            effects.events.append(.ignored(id, reason))
+        } else {
+            hasNews = hasNews || before?.drain != beat.drain
+            if beat.relaySetGeneration > before?.relaySetGeneration ?? 0 {
+                effects.events.append(
+                    .relaySetChanged(id, generation: beat.relaySetGeneration))
+            }
+        }
+        run(at: now, into: &effects)
+    }
+
+    /// Sends what is due and counts what is missing.
+    public mutating func tick(at now: Instant, into effects: inout PathEffects) {
+        noteWake(at: now, into: &effects)
+        run(at: now, into: &effects)
+    }
+
+    /// All paths as of `now`, in the order of their remote nodes.
+    public func statuses(at now: Instant) -> [PathStatus] {
+        paths.values.map { $0.status(at: now) }
+    }
+
+    // MARK: -
+
+    private mutating func noteWake(at now: Instant, into effects: inout PathEffects) {
+        let wasDoubtful = punctuality.isDoubtful
+        if let overslept = punctuality.wake(at: now) {
+            for index in paths.values.indices { paths.values[index].forgive(overslept) }
+            effects.events.append(.late(by: overslept))
+            hasNews = true
+        } else if wasDoubtful, !punctuality.isDoubtful {
+            effects.events.append(.punctualAgain)
+            hasNews = true
+        }
+        punctuality.ask(for: nil)
+    }
+
+    private mutating func run(at now: Instant, into effects: inout PathEffects) {
+        var wake = punctuality.nextWake ?? now + parameters.reportInterval
+        for index in paths.values.indices {
+            let id = paths.keys[index]
+            let missed = paths.values[index].missed
+            if let from = paths.values[index].assess(at: now) {
+                hasNews = true
+                let path = paths.values[index]
+                effects.events.append(
+                    .stateChanged(id, from: from, to: path.state, missed: path.missed))
+            }
+            let missedNow = paths.values[index].missed
+            hasNews =
+                hasNews
+                || missed != missedNow && missedNow >= parameters.missedUntilPathSuspect
+            while let beat = paths.values[index].nextBeat(at: now, words) {
+                effects.beats.append(OutgoingBeat(path: id, beat: beat))
+            }
+            wake = min(wake, paths.values[index].nextWake(after: now))
+        }
+        report(at: now, into: &effects)
+        nextWake = paths.isEmpty ? nil : min(wake, nextReport ?? wake)
+        punctuality.ask(for: nextWake)
+    }
+
+    private mutating func report(at now: Instant, into effects: inout PathEffects) {
+        guard hasNews || nextReport.map({ now >= $0 }) ?? false else { return }
+        hasNews = false
+        reports += 1
+        nextReport = paths.isEmpty ? nil : now + parameters.reportInterval
+        effects.report = RelayReport(
+            relay: node, sequence: reports, instance: words.instance,
+            isAbstaining: isAbstaining, paths: statuses(at: now))
+    }
+
+    /// 0..<1, the same for a path in a life of this process.
+    private func phase(of path: PathID) -> Double {
+        var hash = StableHash()
+        hash.combine(words.instance)
+        hash.combine("\(path)")
+        return Double(hash.value >> 11) / Double(UInt64(1) << 53)
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshModel
+
+/// A node that may be a relay.
+public struct RelayCandidate: Hashable, Sendable {
+    public let name: String
+    /// Empty when unknown; nodes of no zone count as one zone.
+    public let zone: String
+
+    public init(name: String, zone: String) {
+        self.name = name
+        self.zone = zone
+    }
+}
+
+/// Which nodes of a cluster talk to others, and to whom: computed alike by all who see the same
+/// nodes, without an election (rendezvous hashing, Thaler and Ravishankar 1998).
+public enum RelayChoice {
+    public static let countDefault = 3
+
+    /// Chooses relays, from different zones as long as there are any.
+    ///
+    /// A node that comes or goes changes at most one place among nodes of one zone.
+    /// - Parameter nodes: live and capable ones, in any order.
+    /// - Returns: at most `count` names in the order of their score: the relay's index.
+    public static func relays(
+        among nodes: [RelayCandidate], of cluster: ClusterID, count: Int = countDefault
+    ) -> [String] {
+        let ranked = nodes.map { (score: score(of: $0.name, in: cluster), node: $0) }
+            .sorted { ($0.score, $0.node.name) > ($1.score, $1.node.name) }
+        var zones: [String] = []
+        var chosen: [Int] = []
+        for (rank, entry) in ranked.enumerated() where !zones.contains(entry.node.zone) {
+            guard chosen.count < count else { break }
+            zones.append(entry.node.zone)
+            chosen.append(rank)
+        }
+        for rank in ranked.indices where chosen.count < count && !chosen.contains(rank) {
+            chosen.append(rank)
+        }
+        return chosen.sorted().map { ranked[$0].node.name }
+    }
+
+    /// Pairs relay i with relay i, modulo the larger set: both sides compute the same pairs.
+    /// - Returns: every path between the two clusters; empty if either has no relay.
+    public static func paths(from local: [String], to remote: [NodeID]) -> [PathID] {
+        guard !local.isEmpty, !remote.isEmpty else { return [] }
+        return (0..<max(local.count, remote.count)).map {
+            PathID(local: local[$0 % local.count], remote: remote[$0 % remote.count])
+        }
+    }
+
+    private static func score(of node: String, in cluster: ClusterID) -> UInt64 {
+        var hash = StableHash()
+        hash.combine(UInt64(cluster.rawValue))
+        hash.combine(node)
+        return hash.value
+    }
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshModel
+import OrderedCollections
+
+/// Turns what the relays of a cluster report into one verdict per remote cluster, on every node alike.
+///
+/// | verdict | weight | taken when | undone by |
+/// |---|---|---|---|
+/// | unknown | 255 | never heard | the first beat |
+/// | suspect | 0 | quorum of paths suspect, ≥ 4 beats missing | one beat on as many paths as break the quorum |
+/// | unreachable | 0, generation + 1 | quorum of paths down, ≥ 6 missing (≥ 7 of three paths), no self-doubt | ten beats, replica caught up, 5 s hold, not suppressed |
+/// | probation | 26...255 | after that, or at the end of a drain | 30 s |
+/// | draining | 0 | the owner says so | the owner says so |
+///
+/// A value without clock, socket or log. Nothing that another cluster says about a third one enters.
+/// - Complexity: `O(clusters × relays)` per report; words are stored per cluster, whatever its services.
+public struct VerdictEngine: Sendable {
+    private let parameters: ReachabilityParameters
+    private var standings: OrderedDictionary<ClusterID, Standing> = [:]
+    private var relays: OrderedDictionary<String, RelayView> = [:]
+    private var inUse: OrderedSet<ClusterID> = []
+    /// Set when a relay begins to be counted, until the others have had time to report as well:
+    /// else the first report after a start would be a quorum of one.
+    private var unsettledUntil: Instant?
+    /// Set while self-doubt stands, and a window longer: see ``judge(at:mayWorsen:into:)``.
+    private var doubtfulUntil: Instant?
+
+    public init(parameters: ReachabilityParameters = .default) { self.parameters = parameters }
+
+    /// When ``tick(at:into:)`` wants to be called; nil if only reports can change anything.
+    public private(set) var nextWake: Instant?
+
+    // MARK: Inputs
+
+    /// Begins to judge a cluster. One that is known is left as it is.
+    /// - Parameter word: what the kernel holds from before a restart, which stays in force: an agent
+    ///   that restarts changes no verdict.
+    public mutating func add(
+        _ cluster: ClusterID, restoring word: LivenessWord? = nil, at now: Instant
+    ) {
+        guard standings[cluster] == nil else { return }
+        standings[cluster] = Standing(restoring: word, at: now, parameters)
+        nextWake =
+            standings[cluster]?.nextWake(after: now).map { min($0, nextWake ?? $0) } ?? nextWake
+    }
+
+    public mutating func remove(_ cluster: ClusterID) {
+        standings.removeValue(forKey: cluster)
+        inUse.remove(cluster)
+    }
+
+    /// The clusters that services here have, or may fail over to, backends in.
+    public mutating func use(
+        _ clusters: some Sequence<ClusterID>, at now: Instant, into effects: inout VerdictEffects
+    ) {
+        inUse = OrderedSet(clusters)
+        evaluate(at: now, into: &effects)
+    }
+
+    /// Takes the report of a relay of the own cluster, whose sender the transport has authenticated.
+    public mutating func receive(
+        _ report: RelayReport, at now: Instant, into effects: inout VerdictEffects
+    ) {
+        let wasCounted = relays[report.relay]?.isCounted(at: now, parameters) ?? false
+        guard relays[report.relay, default: RelayView()].replace(with: report, at: now)
+        else { return }
+        if !wasCounted, !report.isAbstaining { unsettledUntil = now + parameters.settling }
+        for path in report.paths {
+            guard let index = standings.index(forKey: path.remote.cluster) else { continue }
+            if let silence = path.silence { standings.values[index].hear(of: now - silence) }
+            declare(path.drain, by: index, at: now, into: &effects)
+        }
+        evaluate(at: now, into: &effects)
+    }
+
+    /// Takes what a cluster's ledger says of its drain; heartbeats say the same, sooner.
+    public mutating func declare(
+        _ drain: DrainDeclaration, by cluster: ClusterID, at now: Instant,
+        into effects: inout VerdictEffects
+    ) {
+        guard let index = standings.index(forKey: cluster) else { return }
+        declare(drain, by: index, at: now, into: &effects)
+        evaluate(at: now, into: &effects)
+    }
+
+    /// Whether the replica of a cluster's ledger is where its heartbeats say the ledger is. True until
+    /// told otherwise; a cluster that was unreachable takes no flow before it is.
+    public mutating func setCaughtUp(
+        _ isCaughtUp: Bool, _ cluster: ClusterID, at now: Instant,
+        into effects: inout VerdictEffects
+    ) {
+        guard standings[cluster]?.isCaughtUp == !isCaughtUp else { return }
+        standings[cluster]?.isCaughtUp = isCaughtUp
+        evaluate(at: now, into: &effects)
+    }
+
+    public mutating func tick(at now: Instant, into effects: inout VerdictEffects) {
+        evaluate(at: now, into: &effects)
+    }
+
+    // MARK: Views
+
+    /// The word last handed out, or restored; nil for a cluster that was not added.
+    public func word(of cluster: ClusterID) -> LivenessWord? { standings[cluster]?.word }
+
+    public func evidence(of cluster: ClusterID) -> Evidence? { standings[cluster]?.evidence }
+
+    /// Whether so many clusters fell silent together that the fault is taken for mine.
+    public var isDoubtingItself: Bool { doubtfulUntil != nil }
+
+    public var clusters: [ClusterID] { standings.keys.sorted() }
+
+    // MARK: -
+
+    private mutating func declare(
+        _ drain: DrainDeclaration, by index: Int, at now: Instant,
+        into effects: inout VerdictEffects
+    ) {
+        let wasDraining = standings.values[index].drain.isDraining
+        guard standings.values[index].declare(drain, at: now), wasDraining != drain.isDraining
+        else { return }
+        effects.events.append(.drainDeclared(standings.keys[index], drain))
+    }
+
+    private mutating func evaluate(at now: Instant, into effects: inout VerdictEffects) {
+        if let until = unsettledUntil, now >= until { unsettledUntil = nil }
+        let isSettled = unsettledUntil == nil
+        for index in standings.values.indices {
+            let evidence = evidence(for: standings.keys[index], at: now)
+            standings.values[index].weigh(evidence, at: now, mayWorsen: isSettled)
+        }
+        judge(at: now, mayWorsen: isSettled, into: &effects)
+        for index in standings.values.indices {
+            settle(index, at: now, into: &effects)
+        }
+        nextWake = wakeAfter(now)
+    }
+
+    /// All verdicts are taken on what was known before the first of them.
+    ///
+    /// Doubt outlasts its cause by a window: when my own road is mended the clusters come back one
+    /// by one, and the last must not be condemned by the first.
+    private mutating func judge(
+        at now: Instant, mayWorsen: Bool, into effects: inout VerdictEffects
+    ) {
+        var condemned: [Int] = []
+        let wasDoubtful = isDoubtingItself
+        for (index, standing) in standings.values.enumerated() where standing.isGone {
+            switch electorate(for: standing).verdict {
+            case .trustMyself: condemned.append(index)
+            case .wait: break
+            case .doubtMyself: doubtfulUntil = now + parameters.doubtWindow
+            }
+        }
+        if let doubtfulUntil, now >= doubtfulUntil { self.doubtfulUntil = nil }
+        if !isDoubtingItself, mayWorsen {
+            for index in condemned { giveUp(index, at: now, into: &effects) }
+        }
+        guard wasDoubtful != isDoubtingItself else { return }
+        let silent = inUse.filter { standings[$0]?.silentSince != nil }
+        effects.events.append(
+            isDoubtingItself
+                ? .selfDoubtBegan(silent: silent.sorted(), inUse: inUse.count) : .selfDoubtEnded)
+    }
+
+    private mutating func giveUp(
+        _ index: Int, at now: Instant, into effects: inout VerdictEffects
+    ) {
+        standings.values[index].giveUp(at: now)
+        let damping = standings.values[index].damping
+        guard damping.isSuppressed else { return }
+        effects.events.append(
+            .suppressed(standings.keys[index], penalty: damping.value(at: now)))
+    }
+
+    private func electorate(for candidate: Standing) -> Electorate {
+        Electorate(
+            inUse.compactMap { standings[$0] }, on: candidate, window: parameters.doubtWindow)
+    }
+
+    private mutating func settle(
+        _ index: Int, at now: Instant, into effects: inout VerdictEffects
+    ) {
+        let cluster = standings.keys[index]
+        if standings.values[index].relent(at: now) {
+            effects.events.append(.suppressionEnded(cluster))
+        }
+        standings.values[index].recover(at: now)
+        let previous = standings.values[index].word
+        guard let word = standings.values[index].settle(at: now) else { return }
+        effects.words.append(LivenessChange(cluster: cluster, word: word, previous: previous))
+        guard let from = previous.verdict, let to = word.verdict, from != to else { return }
+        effects.events.append(
+            .verdictChanged(cluster, from: from, to: to, standings.values[index].evidence))
+    }
+
+    private func evidence(for cluster: ClusterID, at now: Instant) -> Evidence {
+        var evidence = Evidence()
+        for view in relays.values where view.isCounted(at: now, parameters) {
+            for path in view.paths
+            where path.remote.cluster == cluster && path.state != .unknown {
+                evidence.count(path, parameters)
+            }
+        }
+        return evidence
+    }
+
+    private func wakeAfter(_ now: Instant) -> Instant? {
+        var wakes = standings.values.compactMap { $0.nextWake(after: now) }
+        for view in relays.values where view.isCounted(at: now, parameters) {
+            wakes.append(view.receivedAt + parameters.relaySilence + .nanoseconds(1))
+        }
+        if let doubtfulUntil { wakes.append(doubtfulUntil) }
+        if let unsettledUntil { wakes.append(unsettledUntil) }
+        return wakes.min()
+    }
+}
+
+/// The last report of one relay.
+private struct RelayView: Sendable {
+    private(set) var receivedAt = Instant.zero
+    private var instance: UInt64?
+    private var retired: UInt64?
+    private var sequence: UInt64 = 0
+    private var isAbstaining = true
+    private(set) var paths: [PathStatus] = []
+
+    /// - Returns: false for a report that is older than what is known.
+    mutating func replace(with report: RelayReport, at now: Instant) -> Bool {
+        if report.instance == instance {
+            guard report.sequence > sequence else { return false }
+        } else {
+            guard report.instance != retired else { return false }
+            retired = instance
+            instance = report.instance
+        }
+        sequence = report.sequence
+        isAbstaining = report.isAbstaining
+        paths = report.paths
+        receivedAt = now
+        return true
+    }
+
+    func isCounted(at now: Instant, _ parameters: ReachabilityParameters) -> Bool {
+        !isAbstaining && now - receivedAt <= parameters.relaySilence
+    }
+}
+
+extension Evidence {
+    fileprivate mutating func count(_ path: PathStatus, _ parameters: ReachabilityParameters) {
+        counted += 1
+        missed += Int(path.missed)
+        if path.state == .suspect || path.state == .down { suspect += 1 }
+        if path.state == .down { down += 1 }
+        if path.state == .up { up += 1 }
+        if path.state == .up, path.beats >= parameters.beatsUntilRecovered { recovered += 1 }
+    }
+}
