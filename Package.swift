@@ -1,0 +1,132 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A target of the product. The list below reads bottom-up: a target imports only what stands above it.
+func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let x509: [Target.Dependency] = [
+    .product(name: "X509", package: "swift-certificates"),
+    .product(name: "SwiftASN1", package: "swift-asn1"),
+]
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let arguments: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "weft",
+    products: [.executable(name: "weft", targets: ["weft"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // Structures shared by the kernel programs and the agent, and the embedded BPF object.
+        .target(name: "CMeshABI", path: "bpf/abi"),
+        .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+
+        // Kernel plumbing without project nouns.
+        layer("BPF", ["CLibBPF", system]),
+        layer("Netlink", [system]),
+
+        // Value types and tables.
+        layer("MeshModel"),
+        layer("MeshStore", ["MeshModel", collections]),
+        layer("MeshReconciler", ["MeshModel", "MeshStore"]),
+
+        // Protocol cores: time, randomness and bytes in, effects out.
+        layer("MeshReachability", ["MeshModel", collections]),
+        layer("MeshReplication", ["MeshModel", collections, crypto]),
+        layer("MeshTrust", ["MeshModel", crypto] + x509),
+
+        // Inputs and outputs.
+        layer(
+            "MeshKubernetes",
+            ["MeshModel", "MeshStore", .product(name: "Yams", package: "Yams")]),
+        layer("MeshDatapath", ["MeshModel", "MeshStore", "MeshReconciler", "BPF", "CMeshABI"]),
+        layer("MeshEndpoints", ["MeshModel", "Netlink", "BPF", "MeshDatapath"]),
+        layer(
+            "MeshTransport",
+            ["MeshModel", "MeshTrust", log, crypto, lifecycle]
+                + nio + x509 + [.product(name: "NIOSSL", package: "swift-nio-ssl")]),
+        layer(
+            "MeshAdmin",
+            [
+                "MeshModel", log, lifecycle,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            ] + nio),
+
+        // Composition.
+        layer(
+            "MeshAgent",
+            [
+                "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability",
+                "MeshReplication", "MeshTrust", "MeshKubernetes", "MeshDatapath",
+                "MeshEndpoints", "MeshTransport", "MeshAdmin", "Netlink", log, lifecycle, crypto,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "Yams", package: "Yams"),
+            ] + nio),
+        layer(
+            "MeshLab",
+            [
+                "MeshModel", "MeshAdmin", "MeshTrust", "Netlink", "BPF",
+                .product(name: "Yams", package: "Yams"),
+            ]),
+        .executableTarget(
+            name: "weft",
+            dependencies: ["MeshModel", "MeshAdmin", "MeshAgent", "MeshLab", arguments],
+            swiftSettings: strict),
+
+        // What the simulations share: seeded randomness, virtual time, a network that loses.
+        .target(
+            name: "MeshSimulation", dependencies: ["MeshModel"], path: "Tests/MeshSimulation",
+            swiftSettings: strict),
+
+        tests("MeshModelTests", ["MeshModel"]),
+        tests("MeshStoreTests", ["MeshModel", "MeshStore"]),
+        tests("MeshReconcilerTests", ["MeshModel", "MeshStore", "MeshReconciler"]),
+        tests("MeshReachabilityTests", ["MeshModel", "MeshReachability", "MeshSimulation"]),
+        tests("MeshKubernetesTests", ["MeshModel", "MeshStore", "MeshKubernetes"]),
+        tests("MeshTrustTests", ["MeshModel", "MeshTrust", crypto] + x509),
+        tests(
+            "MeshTransportTests",
+            ["MeshModel", "MeshTrust", "MeshTransport", log, crypto] + nio + x509
+                + [.product(name: "NIOSSL", package: "swift-nio-ssl")]),
+    ]
+)

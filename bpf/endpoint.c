@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * from-endpoint: tc ingress of the host side of each endpoint's veth pair. What an endpoint sends is
+ * checked, translated if the socket hooks did not see it, judged once per connection, and delivered
+ * to an endpoint here, sent into the overlay, or left to the host.
+ *
+ * A packet of an established connection to another node costs three map operations: its entry, its
+ * cluster's word, its node's word.
+ */
+#include "lib/affinity.h"
+#include "lib/deliver.h"
+#include "lib/icmp.h"
+#include "lib/judge.h"
+
+/* Beside drop reasons: the packet is for the host's stack. */
+#define WEFT_FOR_HOST WEFT_DROP_END
+
+struct arp_ipv4 {
+	__be16 hardware;
+	__be16 protocol;
+	__u8 hardware_length;
+	__u8 protocol_length;
+	__be16 operation;
+	__u8 sender_mac[ETH_ALEN];
+	__u8 sender[4];
+	__u8 target_mac[ETH_ALEN];
+	__u8 target[4];
+};
+
+static __always_inline int leave_to_host(struct __sk_buff *skb)
+{
+	count(WEFT_COUNTER_TO_HOST, skb->len);
+	return TC_ACT_OK;
+}
+
+/* The endpoint behind this interface, if the address is its own. */
+static __always_inline const struct weft_endpoint *owner_find(struct __sk_buff *skb,
+							      const struct weft_address *address)
+{
+	const struct weft_endpoint *endpoint = endpoint_find_local(address);
+
+	return endpoint && endpoint->ifindex == skb->ifindex ? endpoint : 0;
+}
+
+/* Checks the sender and fills in its identity. Returns 0 or a drop reason. */
+static __always_inline int check_sender(struct __sk_buff *skb, struct packet *packet)
+{
+	const struct weft_endpoint *sender = owner_find(skb, &packet->source);
+
+	if (!sender)
+		return WEFT_DROP_INVALID_SOURCE;
+	packet->source_identity = sender->identity;
+	return sender->flags & WEFT_ENDPOINT_ISOLATED ? WEFT_DROP_ISOLATED : 0;
+}
+
+/* ---- neighbours: the host answers for the gateway; a lie about who one is goes no further ---- */
+
+WEFT_SEPARATE int arp_from_endpoint(struct __sk_buff *skb, struct packet *packet)
+{
+	struct arp_ipv4 arp;
+	__be32 sender;
+
+	if (!packet)
+		return -WEFT_DROP_MALFORMED;
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)))
+		return -WEFT_DROP_MALFORMED;
+	__builtin_memcpy(&sender, arp.sender, sizeof(sender));
+	address_from_ipv4(&packet->source, sender);
+	if (!owner_find(skb, &packet->source))
+		return -WEFT_DROP_INVALID_ARP;
+	return leave_to_host(skb);
+}
+
+static __always_inline bool is_link_scope(const struct packet *packet)
+{
+	return address_is_link_local(&packet->source) || address_is_zero(&packet->source) ||
+	       address_is_link_local(&packet->destination) ||
+	       address_is_link_multicast(&packet->destination);
+}
+
+/* IPv6 that stays on the link: neighbour discovery and what the host may want to hear. */
+WEFT_SEPARATE int link_from_endpoint(struct __sk_buff *skb, struct packet *packet)
+{
+	struct weft_address target;
+	bool own_link;
+
+	if (!packet)
+		return -WEFT_DROP_MALFORMED;
+	own_link = address_is_link_local(&packet->source) || address_is_zero(&packet->source);
+	if (own_link && !address_is_link_local(&packet->destination) &&
+	    !address_is_link_multicast(&packet->destination))
+		return -WEFT_DROP_INVALID_SOURCE;
+	if (!own_link && !owner_find(skb, &packet->source))
+		return -WEFT_DROP_INVALID_SOURCE;
+	if (packet->protocol != IPPROTO_ICMPV6)
+		return leave_to_host(skb);
+	if (packet->icmp_type == WEFT_ICMPV6_ROUTER_ADVERTISEMENT ||
+	    packet->icmp_type == WEFT_ICMPV6_REDIRECT)
+		return -WEFT_DROP_INVALID_ARP;
+	if (packet->icmp_type == WEFT_ICMPV6_NEIGHBOUR_ADVERTISEMENT) {
+		if (bpf_skb_load_bytes(skb, packet->transport + sizeof(struct icmp_header),
+				       &target, sizeof(target)))
+			return -WEFT_DROP_MALFORMED;
+		if (!address_is_link_local(&target) && !owner_find(skb, &target))
+			return -WEFT_DROP_INVALID_ARP;
+	}
+	return leave_to_host(skb);
+}
+
+/* ---- translation ---- */
+
+static __always_inline void packet_translate(struct packet *packet,
+					     const struct weft_address *backend, __be16 port)
+{
+	packet->frontend = packet->destination;
+	packet->frontend_port = packet->destination_port;
+	packet->destination = *backend;
+	packet->destination_port = port;
+	packet->translated = 1;
+}
+
+static __always_inline void packet_untranslate(struct packet *packet)
+{
+	packet->destination = packet->frontend;
+	packet->destination_port = packet->frontend_port;
+	packet->translated = 0;
+}
+
+static __always_inline void connection_key(struct flow *flow, const struct packet *packet)
+{
+	flow_key(flow, &packet->source, packet->source_port, &packet->destination,
+		 packet->destination_port, packet->protocol, WEFT_SCOPE_CONNECTION);
+}
+
+static __always_inline void forward_key(struct flow *flow, const struct packet *packet)
+{
+	flow_key(flow, &packet->source, packet->source_port, packet_target(packet),
+		 packet->translated ? packet->frontend_port : packet->destination_port,
+		 packet->protocol, WEFT_SCOPE_FORWARD);
+}
+
+/*
+ * Translates a packet of a flow that was translated before, and finds its connection. A backend
+ * that died, or a connection that is over, leaves the packet as it is: a new choice is due.
+ */
+static __always_inline struct weft_connection *
+follow_forward(struct packet *packet, struct flow *flow, __u64 now)
+{
+	struct weft_connection *forward, *entry;
+
+	forward_key(flow, packet);
+	forward = connection_find(flow, packet, now);
+	if (!forward) {
+		connection_key(flow, packet);
+		return 0;
+	}
+	forward->seen = now;
+	packet_translate(packet, &forward->frontend, forward->frontend_port);
+	connection_key(flow, packet);
+	entry = connection_find(flow, packet, now);
+	if (entry)
+		return entry;
+	if (packet_opens_tcp(packet) ||
+	    liveness_is_death(cluster_liveness(forward->cluster), forward->cluster_generation) ||
+	    liveness_is_death(node_liveness(forward->node), forward->node_generation)) {
+		packet_untranslate(packet);
+		connection_key(flow, packet);
+	}
+	return 0;
+}
+
+/* Translates the first packet of a flow to a service. Returns 0 or a drop reason. */
+WEFT_SEPARATE int choose_backend(struct packet *packet, struct flow *flow)
+{
+	const struct weft_backend *backend;
+	weft_service_slot *slot;
+	int index;
+
+	if (!packet || !flow)
+		return WEFT_DROP_NO_BACKEND;
+	slot = service_find(&packet->destination, packet->destination_port, packet->protocol);
+	if (!slot)
+		return 0;
+	index = service_backend(*slot, &packet->source, bpf_get_prandom_u32());
+	backend = index < 0 ? 0 : backend_at(index);
+	if (!backend || address_is_ipv4(&backend->address) == packet->ipv6)
+		return WEFT_DROP_NO_BACKEND;
+	packet_translate(packet, &backend->address, backend->port);
+	connection_key(flow, packet);
+	return 0;
+}
+
+/*
+ * Rewrites the packet as its connection says. An opener that uses one port for both the frontend and
+ * the backend itself gets answers from the one it addressed last. Returns 0 or a drop reason.
+ */
+WEFT_SEPARATE int apply_translation(struct __sk_buff *skb, struct packet *packet,
+				    struct weft_connection *entry, bool from_opener)
+{
+	struct rewrite rewrite = {};
+
+	if (!packet || !entry)
+		return WEFT_DROP_REWRITE_FAILED;
+	if (packet->translated && !(entry->flags & WEFT_CONNECTION_TRANSLATED)) {
+		entry->frontend = packet->frontend;
+		entry->frontend_port = packet->frontend_port;
+		__sync_fetch_and_or(&entry->flags, WEFT_CONNECTION_TRANSLATED);
+	}
+	if (!packet->translated && from_opener)
+		__sync_fetch_and_and(&entry->flags, ~WEFT_CONNECTION_TRANSLATED);
+	if (packet->translated) {
+		rewrite.from = packet->frontend;
+		rewrite.from_port = packet->frontend_port;
+		rewrite.to = packet->destination;
+		rewrite.to_port = packet->destination_port;
+	} else if (!from_opener && entry->flags & WEFT_CONNECTION_TRANSLATED) {
+		rewrite.from = packet->source;
+		rewrite.from_port = packet->source_port;
+		rewrite.to = entry->frontend;
+		rewrite.to_port = entry->frontend_port;
+		rewrite.is_source = 1;
+	} else {
+		return 0;
+	}
+	return rewrite_packet(skb, packet, &rewrite);
+}
+
+static __always_inline bool needs_translation(const struct packet *packet,
+					      const struct weft_connection *entry)
+{
+	return packet->translated || connection_flags(entry) & WEFT_CONNECTION_TRANSLATED;
+}
+
+/* Remembers the backend for the next packets to the frontend. False if there is no room. */
+WEFT_SEPARATE bool insert_forward(const struct packet *packet, const struct weft_connection *entry)
+{
+	struct weft_connection *forward = connection_scratch(WEFT_SCOPE_FORWARD);
+	struct flow flow;
+
+	if (!packet || !entry || !forward)
+		return false;
+	forward->created = entry->created;
+	forward->seen = entry->seen;
+	forward->frontend = packet->destination;
+	forward->frontend_port = packet->destination_port;
+	forward->cluster = entry->cluster;
+	forward->node = entry->node;
+	forward->cluster_generation = entry->cluster_generation;
+	forward->node_generation = entry->node_generation;
+	/* It lives as long as an open connection. */
+	forward->flags = WEFT_CONNECTION_FORWARD | WEFT_CONNECTION_REPLIED;
+	forward_key(&flow, packet);
+	return !bpf_map_update_elem(&weft_connections, &flow.key, forward, BPF_ANY);
+}
+
+/* ---- destinations ---- */
+
+/* Whether the address and port are a service's, with another transport protocol. */
+WEFT_SEPARATE bool is_service_otherwise(struct __sk_buff *skb, const struct packet *packet)
+{
+	__be16 ports[2] = {};
+
+	if (!packet)
+		return false;
+	ports[1] = packet->destination_port;
+	if (packet->protocol == IPPROTO_SCTP &&
+	    bpf_skb_load_bytes(skb, packet->transport, ports, sizeof(ports)))
+		return false;
+	if (!ports[1])
+		return false;
+	/* One that serves the packet's own protocol, TCP or UDP, was translated before. */
+	return service_find(&packet->destination, ports[1], IPPROTO_TCP) ||
+	       service_find(&packet->destination, ports[1], IPPROTO_UDP) ||
+	       service_find(&packet->destination, ports[1], IPPROTO_SCTP);
+}
+
+/* Finds out where the packet goes. Returns 0, a drop reason or WEFT_FOR_HOST. */
+static __always_inline int resolve(struct __sk_buff *skb, const struct packet *packet,
+				   struct weft_connection *entry)
+{
+	const struct weft_endpoint *peer = endpoint_find(&packet->destination);
+	const struct weft_tunnel *tunnel;
+	__u32 node;
+
+	if (!peer) {
+		if (packet->translated || prefix_cluster(&packet->destination))
+			return WEFT_DROP_NO_ENDPOINT;
+		return is_service_otherwise(skb, packet) ? WEFT_DROP_UNSUPPORTED_TRANSPORT
+						    : WEFT_FOR_HOST;
+	}
+	entry->opener_ifindex = skb->ifindex;
+	entry->replier_identity = peer->identity;
+	if (peer->flags & WEFT_ENDPOINT_LOCAL) {
+		entry->replier_ifindex = peer->ifindex;
+		entry->cluster = weft_config.cluster;
+		entry->node = WEFT_NODE_LOCAL;
+		return 0;
+	}
+	node = peer->node;
+	tunnel = tunnel_at(node);
+	return connection_set_remote(entry, node, tunnel ? tunnel->cluster : 0);
+}
+
+/* Returns the packet's fate. */
+static __always_inline int deliver_here(struct __sk_buff *skb, struct packet *packet)
+{
+	const struct weft_endpoint *endpoint = endpoint_find_local(&packet->destination);
+
+	if (!endpoint)
+		return -WEFT_DROP_NO_ENDPOINT;
+	return deliver(skb, packet, endpoint);
+}
+
+/* Whether the packet is too long for the path; notes what would fit. */
+static __always_inline bool is_too_big(struct __sk_buff *skb, struct packet *packet,
+				       const struct weft_connection *entry)
+{
+	packet->path_mtu = entry->mtu;
+	return packet_exceeds(skb, packet, entry->mtu);
+}
+
+/* ---- flows; what follows returns the packet's fate ---- */
+
+/*
+ * The first packet of a flow: destination, verdict, an entry. Without room for the entry the packet
+ * goes on by its fresh verdict, unless the flow is translated.
+ */
+WEFT_SEPARATE int open_flow(struct __sk_buff *skb, struct packet *packet, struct flow *flow)
+{
+	struct weft_connection *entry = connection_scratch(WEFT_SCOPE_CONNECTION);
+	int reason;
+
+	if (!packet || !flow || !entry)
+		return -WEFT_DROP_CONNECTION_TABLE_FULL;
+	entry->created = entry->seen = bpf_ktime_get_coarse_ns();
+	reason = resolve(skb, packet, entry);
+	if (reason == WEFT_FOR_HOST)
+		return leave_to_host(skb);
+	if (reason)
+		return -reason;
+	if (connection_judge(entry, packet, true) != WEFT_VERDICT_ALLOW) {
+		connection_insert(skb, packet, flow, entry);
+		return -WEFT_DROP_POLICY_DENIED;
+	}
+	if (!entry->replier_ifindex && is_too_big(skb, packet, entry))
+		return -WEFT_DROP_TOO_BIG;
+	if (packet->translated) {
+		entry->flags |= WEFT_CONNECTION_TRANSLATED;
+		entry->frontend = packet->frontend;
+		entry->frontend_port = packet->frontend_port;
+		if (!insert_forward(packet, entry) || !connection_insert(skb, packet, flow, entry))
+			return -WEFT_DROP_CONNECTION_TABLE_FULL;
+		count(WEFT_COUNTER_PACKETS_TRANSLATED, packet->length);
+		reason = apply_translation(skb, packet, entry, true);
+		if (reason)
+			return -reason;
+	} else {
+		connection_insert(skb, packet, flow, entry);
+	}
+	if (entry->replier_ifindex) {
+		count(WEFT_COUNTER_DELIVERED, packet->length);
+		return deliver_here(skb, packet);
+	}
+	count(WEFT_COUNTER_ENCAPSULATED, packet->length);
+	return send_to_overlay(skb, packet, entry, entry->opener_identity);
+}
+
+/* A packet without a connection: source check and translation, then its flow is opened. */
+static __always_inline int start_flow(struct __sk_buff *skb, struct packet *packet,
+				      struct flow *flow)
+{
+	int reason = check_sender(skb, packet);
+
+	if (!reason && packet->has_ports && !packet->translated)
+		reason = choose_backend(packet, flow);
+	return reason ? -reason : open_flow(skb, packet, flow);
+}
+
+/* Checks an entry anew whose sender or whose policies may have changed. Returns 0 or a drop reason. */
+WEFT_SEPARATE int renew_flow(struct __sk_buff *skb, struct packet *packet,
+			     struct weft_connection *entry, bool from_opener)
+{
+	int reason;
+
+	if (!packet || !entry)
+		return WEFT_DROP_INVALID_SOURCE;
+	reason = check_sender(skb, packet);
+	if (reason)
+		return reason;
+	if (from_opener)
+		entry->opener_ifindex = skb->ifindex;
+	else
+		entry->replier_ifindex = skb->ifindex;
+	connection_judge(entry, packet, from_opener);
+	return 0;
+}
+
+/* A packet of a connection whose other end is dead: its sender will be told. */
+WEFT_SEPARATE int reset_flow(struct __sk_buff *skb, struct packet *packet,
+			     struct weft_connection *entry, bool from_opener)
+{
+	struct weft_event *event;
+
+	if (!packet || !entry)
+		return -WEFT_DROP_PEER_DEAD;
+	entry->seen = bpf_ktime_get_coarse_ns();
+	count(WEFT_COUNTER_CONNECTIONS_RESET, packet->length);
+	if (packet->translated) {
+		struct flow forward;
+
+		/* The next packet to the service finds another backend. */
+		forward_key(&forward, packet);
+		bpf_map_delete_elem(&weft_connections, &forward.key);
+	}
+	if (__sync_fetch_and_or(&entry->flags, WEFT_CONNECTION_RESET) & WEFT_CONNECTION_RESET)
+		return -WEFT_DROP_PEER_DEAD;
+	event = event_reserve(WEFT_EVENT_RESET);
+	if (event) {
+		event_describe(skb, event, packet);
+		event->reason = WEFT_DROP_PEER_DEAD;
+		event->destination_identity = from_opener ? entry->replier_identity
+							  : entry->opener_identity;
+		event->cluster = entry->cluster;
+		event_submit(event);
+	}
+	return -WEFT_DROP_PEER_DEAD;
+}
+
+static __always_inline int flow_from_endpoint(struct __sk_buff *skb, struct packet *packet)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct weft_connection *entry;
+	weft_liveness cluster, node;
+	struct flow flow;
+	bool from_opener;
+	__u32 identity;
+	int reason = 0;
+
+	connection_key(&flow, packet);
+	entry = connection_find(&flow, packet, now);
+	if (!entry && packet->has_ports)
+		entry = follow_forward(packet, &flow, now);
+	if (!entry)
+		return start_flow(skb, packet, &flow);
+
+	from_opener = flow_is_from_opener(&flow, entry);
+	cluster = cluster_liveness(entry->cluster);
+	if ((from_opener ? entry->opener_ifindex : entry->replier_ifindex) != skb->ifindex ||
+	    entry->identity_generation != WEFT_LIVENESS_POLICY(cluster))
+		reason = renew_flow(skb, packet, entry, from_opener);
+	if (reason)
+		return -reason;
+	identity = from_opener ? entry->opener_identity : entry->replier_identity;
+	packet->source_identity = identity;
+	if (entry->verdict != WEFT_VERDICT_ALLOW)
+		return -WEFT_DROP_POLICY_DENIED;
+
+	if (from_opener ? entry->replier_ifindex : entry->opener_ifindex) {
+		connection_account(skb, packet, entry, from_opener, now);
+		if (needs_translation(packet, entry))
+			reason = apply_translation(skb, packet, entry, from_opener);
+		return reason ? -reason : deliver_here(skb, packet);
+	}
+
+	node = node_liveness(entry->node);
+	if (liveness_is_death(cluster, entry->cluster_generation) ||
+	    liveness_is_death(node, entry->node_generation)) {
+		if (!packet->translated || !packet_opens_tcp(packet))
+			return reset_flow(skb, packet, entry, from_opener);
+		packet_untranslate(packet);
+		return start_flow(skb, packet, &flow);
+	}
+	if (entry->node_generation != WEFT_LIVENESS_GENERATION(node))
+		connection_refresh_remote(entry, node);
+	if (is_too_big(skb, packet, entry))
+		return -WEFT_DROP_TOO_BIG;
+	connection_account(skb, packet, entry, from_opener, now);
+	if (needs_translation(packet, entry))
+		reason = apply_translation(skb, packet, entry, from_opener);
+	return reason ? -reason : send_to_overlay(skb, packet, entry, identity);
+}
+
+/* An ICMP error has no connection of its own: it goes by the verdict of the one it is about. */
+WEFT_SEPARATE int error_from_endpoint(struct __sk_buff *skb, struct packet *packet)
+{
+	struct weft_connection *path = connection_scratch(WEFT_SCOPE_CONNECTION);
+	struct weft_connection *about;
+	struct quoted quoted = {};
+	int reason;
+
+	if (!packet || !path)
+		return -WEFT_DROP_MALFORMED;
+	reason = check_sender(skb, packet);
+	if (reason)
+		return -reason;
+	reason = resolve(skb, packet, path);
+	if (reason == WEFT_FOR_HOST)
+		return leave_to_host(skb);
+	if (reason)
+		return -reason;
+	about = error_connection(skb, packet, &quoted);
+	if (about)
+		path->verdict = about->verdict;
+	else
+		connection_judge(path, packet, true);
+	if (path->verdict != WEFT_VERDICT_ALLOW)
+		return -WEFT_DROP_POLICY_DENIED;
+	if (about)
+		reason = restore_error(skb, packet, &quoted, about);
+	if (reason)
+		return -reason;
+	if (path->replier_ifindex)
+		return deliver_here(skb, packet);
+	if (is_too_big(skb, packet, path))
+		return -WEFT_DROP_TOO_BIG;
+	return send_to_overlay(skb, packet, path, packet->source_identity);
+}
+
+static __always_inline int from_endpoint(struct __sk_buff *skb, struct packet *packet)
+{
+	int reason;
+
+	if (skb->protocol == bpf_htons(ETH_P_ARP))
+		return arp_from_endpoint(skb, packet);
+	reason = parse(skb, packet);
+	if (reason)
+		return -reason;
+	if (packet->ipv6 && is_link_scope(packet))
+		return link_from_endpoint(skb, packet);
+	if (packet->is_error)
+		return error_from_endpoint(skb, packet);
+	return flow_from_endpoint(skb, packet);
+}
+
+SEC("tc")
+int weft_from_endpoint(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+
+	return conclude(skb, &packet, from_endpoint(skb, &packet));
+}

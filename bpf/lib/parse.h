@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A packet and what its headers say. The cursor moves over the headers and returns what it found,
+ * or NULL when the packet ends before.
+ */
+#pragma once
+
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+
+#include "address.h"
+
+enum {
+	WEFT_EXTENSION_HEADERS_MAX = 6,	/* IPv6 extension headers looked through */
+	WEFT_PULL_BYTES = 192,		/* made linear when a header is not */
+	WEFT_HOP_LIMIT = 64,		/* of packets that the datapath makes */
+};
+
+/* Of both families; <linux/icmp.h> drags the C library in. */
+struct icmp_header {
+	__u8 type;
+	__u8 code;
+	__be16 checksum;
+	__be16 id;	/* echo; with `sequence` the second word of other messages */
+	__be16 sequence;
+};
+
+enum weft_icmp {
+	WEFT_ICMP_ECHO_REPLY = 0,
+	WEFT_ICMP_UNREACHABLE = 3,
+	WEFT_ICMP_UNREACHABLE_PORT = 3,
+	WEFT_ICMP_UNREACHABLE_TOO_BIG = 4,
+	WEFT_ICMP_ECHO = 8,
+	WEFT_ICMP_TIME_EXCEEDED = 11,
+	WEFT_ICMP_PARAMETER_PROBLEM = 12,
+	WEFT_ICMPV6_UNREACHABLE = 1,
+	WEFT_ICMPV6_UNREACHABLE_PORT = 4,
+	WEFT_ICMPV6_TOO_BIG = 2,
+	WEFT_ICMPV6_ECHO = 128,
+	WEFT_ICMPV6_ECHO_REPLY = 129,
+	WEFT_ICMPV6_ROUTER_ADVERTISEMENT = 134,
+	WEFT_ICMPV6_NEIGHBOUR_ADVERTISEMENT = 136,
+	WEFT_ICMPV6_REDIRECT = 137,
+};
+
+enum weft_tcp_flag {
+	WEFT_TCP_FIN = 1 << 0,
+	WEFT_TCP_SYN = 1 << 1,
+	WEFT_TCP_RST = 1 << 2,
+	WEFT_TCP_ACK = 1 << 4,
+};
+
+/* No pointers and no padding, for it goes to functions that the verifier checks separately. */
+struct packet {
+	struct weft_address source;
+	struct weft_address destination;	/* the backend once a service was translated */
+	struct weft_address frontend;		/* set with `translated`: the destination in the packet */
+	__be16 source_port;			/* ICMP echo: the identifier, in both */
+	__be16 destination_port;
+	__be16 frontend_port;
+	__u16 transport;			/* offset of the transport header */
+	__u32 length;				/* without the Ethernet header, as the IP header has it */
+	__u32 source_identity;			/* as far as known, for events */
+	__u32 path_mtu;				/* what would have fitted, if the packet did not */
+	__u8 protocol;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 hop_limit;
+	__u8 ipv6;
+	__u8 has_ports;				/* TCP or UDP */
+	__u8 is_error;				/* an ICMP error */
+	__u8 translated;
+};
+
+WEFT_ASSERT_SIZE(struct packet, 76);
+
+struct cursor {
+	void *position;
+	void *end;
+};
+
+static __always_inline struct cursor cursor_at(struct __sk_buff *skb, __u32 offset)
+{
+	return (struct cursor){
+		.position = (void *)(long)skb->data + offset,
+		.end = (void *)(long)skb->data_end,
+	};
+}
+
+static __always_inline void *cursor_take(struct cursor *cursor, __u32 size)
+{
+	void *start = cursor->position;
+
+	if (start + size > cursor->end)
+		return 0;
+	cursor->position = start + size;
+	return start;
+}
+
+static __always_inline bool is_extension_header(__u8 protocol)
+{
+	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
+	       protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_AH ||
+	       protocol == IPPROTO_DSTOPTS;
+}
+
+/*
+ * Moves packet->transport and packet->protocol behind IPv6's extension headers.
+ * Returns 0 or a drop reason.
+ */
+WEFT_SEPARATE int skip_extension_headers(struct __sk_buff *skb, struct packet *packet)
+{
+	struct { __u8 next, length; __be16 fragment; } header;
+
+	if (!packet)
+		return WEFT_DROP_MALFORMED;
+	for (int i = 0; i < WEFT_EXTENSION_HEADERS_MAX; i++) {
+		if (!is_extension_header(packet->protocol))
+			return 0;
+		if (bpf_skb_load_bytes(skb, packet->transport, &header, sizeof(header)))
+			return WEFT_DROP_MALFORMED;
+		if (packet->protocol == IPPROTO_FRAGMENT) {
+			if (header.fragment & bpf_htons(0xfff8))
+				return WEFT_DROP_FRAGMENT;
+			packet->transport += 8;
+		} else if (packet->protocol == IPPROTO_AH) {
+			packet->transport += (header.length + 2) * 4;
+		} else {
+			packet->transport += (header.length + 1) * 8;
+		}
+		packet->protocol = header.next;
+	}
+	return is_extension_header(packet->protocol) ? WEFT_DROP_MALFORMED : 0;
+}
+
+static __always_inline int parse_transport(struct __sk_buff *skb, struct packet *packet)
+{
+	/* The offset's bound is for the verifier: 6 extension headers of 2,048 bytes fit. */
+	struct cursor cursor = cursor_at(skb, packet->transport & 0x3fff);
+
+	switch (packet->protocol) {
+	case IPPROTO_TCP: {
+		struct tcphdr *tcp = cursor_take(&cursor, sizeof(*tcp));
+
+		if (!tcp || tcp->doff < 5)
+			return WEFT_DROP_MALFORMED;
+		packet->source_port = tcp->source;
+		packet->destination_port = tcp->dest;
+		packet->tcp_flags = ((__u8 *)tcp)[13];
+		packet->has_ports = 1;
+		return 0;
+	}
+	case IPPROTO_UDP: {
+		struct udphdr *udp = cursor_take(&cursor, sizeof(*udp));
+
+		if (!udp)
+			return WEFT_DROP_MALFORMED;
+		packet->source_port = udp->source;
+		packet->destination_port = udp->dest;
+		packet->has_ports = 1;
+		return 0;
+	}
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6: {
+		struct icmp_header *icmp = cursor_take(&cursor, sizeof(*icmp));
+		bool v6 = packet->protocol == IPPROTO_ICMPV6;
+
+		if (!icmp)
+			return WEFT_DROP_MALFORMED;
+		packet->icmp_type = icmp->type;
+		packet->is_error = v6 ? icmp->type < WEFT_ICMPV6_ECHO
+				      : icmp->type == WEFT_ICMP_UNREACHABLE ||
+						icmp->type == WEFT_ICMP_TIME_EXCEEDED ||
+						icmp->type == WEFT_ICMP_PARAMETER_PROBLEM;
+		if (v6 ? icmp->type == WEFT_ICMPV6_ECHO || icmp->type == WEFT_ICMPV6_ECHO_REPLY
+		       : icmp->type == WEFT_ICMP_ECHO || icmp->type == WEFT_ICMP_ECHO_REPLY)
+			packet->source_port = packet->destination_port = icmp->id;
+		return 0;
+	}
+	default:
+		return 0;
+	}
+}
+
+static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet)
+{
+	struct cursor cursor = cursor_at(skb, ETH_HLEN);
+	struct iphdr *ip = cursor_take(&cursor, sizeof(*ip));
+
+	if (!ip || ip->version != 4 || ip->ihl < 5)
+		return WEFT_DROP_MALFORMED;
+	/* A total length of zero means more than 65,535 bytes, which only segmentation makes. */
+	packet->length = ip->tot_len ? bpf_ntohs(ip->tot_len) : skb->len - ETH_HLEN;
+	if (packet->length < ip->ihl * 4 || packet->length > skb->len - ETH_HLEN)
+		return WEFT_DROP_MALFORMED;
+	if (ip->frag_off & bpf_htons(0x1fff))
+		return WEFT_DROP_FRAGMENT;
+	address_from_ipv4(&packet->source, ip->saddr);
+	address_from_ipv4(&packet->destination, ip->daddr);
+	packet->protocol = ip->protocol;
+	packet->hop_limit = ip->ttl;
+	packet->transport = ETH_HLEN + ip->ihl * 4;
+	return parse_transport(skb, packet);
+}
+
+static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet)
+{
+	struct cursor cursor = cursor_at(skb, ETH_HLEN);
+	struct ipv6hdr *ip = cursor_take(&cursor, sizeof(*ip));
+
+	if (!ip || ip->version != 6)
+		return WEFT_DROP_MALFORMED;
+	/* A payload length of zero: a jumbogram, which only segmentation makes. */
+	packet->length = ip->payload_len ? bpf_ntohs(ip->payload_len) + sizeof(*ip)
+					 : skb->len - ETH_HLEN;
+	if (packet->length > skb->len - ETH_HLEN)
+		return WEFT_DROP_MALFORMED;
+	__builtin_memcpy(&packet->source, &ip->saddr, sizeof(packet->source));
+	__builtin_memcpy(&packet->destination, &ip->daddr, sizeof(packet->destination));
+	packet->protocol = ip->nexthdr;
+	packet->hop_limit = ip->hop_limit;
+	packet->transport = ETH_HLEN + sizeof(*ip);
+	packet->ipv6 = 1;
+	if (is_extension_header(packet->protocol)) {
+		int reason = skip_extension_headers(skb, packet);
+
+		if (reason)
+			return reason;
+	}
+	return parse_transport(skb, packet);
+}
+
+/* Fills in the packet. Returns 0 or a drop reason. */
+static __always_inline int parse(struct __sk_buff *skb, struct packet *packet)
+{
+
+	/* Headers usually are linear; a longer first part costs a copy, so only if they are not. */
+	if (skb->data_end - skb->data < skb->len && skb->data_end - skb->data < WEFT_PULL_BYTES) {
+		__u32 length = skb->len;
+
+		if (bpf_skb_pull_data(skb, length < WEFT_PULL_BYTES ? length : WEFT_PULL_BYTES))
+			return WEFT_DROP_MALFORMED;
+	}
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return parse_ipv4(skb, packet);
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(skb, packet);
+	return WEFT_DROP_UNKNOWN_PROTOCOL;
+}
+
+static __always_inline bool packet_opens_tcp(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_TCP &&
+	       (packet->tcp_flags & (WEFT_TCP_SYN | WEFT_TCP_ACK | WEFT_TCP_RST)) == WEFT_TCP_SYN;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * from-overlay: tc ingress of the VXLAN device. What another node sent is checked against who it
+ * says it is, judged once per connection, and delivered into the endpoint's namespace.
+ */
+#include "lib/deliver.h"
+#include "lib/icmp.h"
+#include "lib/judge.h"
+
+/* Whether the sender may claim its identity; finds the node. Returns 0 or a drop reason. */
+WEFT_SEPARATE int check_origin(struct packet *packet, struct origin *origin)
+{
+	const struct weft_outer_source *source;
+	const struct weft_endpoint *endpoint;
+	__u32 cluster;
+	__u8 check;
+
+	if (!packet || !origin)
+		return WEFT_DROP_UNKNOWN_NODE;
+	cluster = WEFT_IDENTITY_CLUSTER(origin->identity);
+	check = cluster_source_check(cluster);
+	source = bpf_map_lookup_elem(&weft_outer_sources, &origin->outer);
+	if (check == WEFT_SOURCE_CHECK_NODE) {
+		if (!source)
+			return WEFT_DROP_UNKNOWN_NODE;
+		if (source->cluster != cluster)
+			return WEFT_DROP_FOREIGN_IDENTITY;
+	} else if (check == WEFT_SOURCE_CHECK_PREFIXES &&
+		   prefix_cluster(&packet->source) != cluster) {
+		return WEFT_DROP_FOREIGN_SOURCE;
+	}
+	if (source && source->cluster == cluster) {
+		origin->node = source->node;
+		return 0;
+	}
+	/* A node behind NAT is known by its endpoints only. */
+	endpoint = endpoint_find(&packet->source);
+	origin->node = endpoint ? endpoint->node : WEFT_NODE_UNKNOWN;
+	return 0;
+}
+
+/* The first packet of a flow that a remote endpoint opened. Returns 0 or a drop reason. */
+WEFT_SEPARATE int open_flow_from_overlay(struct __sk_buff *skb, struct packet *packet,
+					 struct flow *flow, const struct origin *origin)
+{
+	struct weft_connection *entry = connection_scratch(WEFT_SCOPE_CONNECTION);
+	const struct weft_endpoint *endpoint;
+
+	if (!packet || !flow || !origin || !entry)
+		return WEFT_DROP_NOT_LOCAL;
+	endpoint = endpoint_find_local(&packet->destination);
+	if (!endpoint)
+		return WEFT_DROP_NOT_LOCAL;
+	entry->flags = WEFT_CONNECTION_FROM_OVERLAY;
+	entry->created = entry->seen = bpf_ktime_get_coarse_ns();
+	entry->replier_ifindex = endpoint->ifindex;
+	entry->opener_identity = origin->identity;
+	/* Answers go where the packet came from, if the node's address isn't known. */
+	if (connection_set_remote(entry, origin->node, WEFT_IDENTITY_CLUSTER(origin->identity)))
+		entry->outer = origin->outer;
+	connection_judge(entry, packet, true);
+	connection_insert(skb, packet, flow, entry);
+	return entry->verdict == WEFT_VERDICT_ALLOW ? 0 : WEFT_DROP_POLICY_DENIED;
+}
+
+/* Gives a reply of a backend the frontend's address. Returns 0 or a drop reason. */
+static __always_inline int restore_frontend(struct __sk_buff *skb, struct packet *packet,
+					    const struct weft_connection *entry)
+{
+	struct rewrite rewrite = {
+		.from = packet->source,
+		.from_port = packet->source_port,
+		.to = entry->frontend,
+		.to_port = entry->frontend_port,
+		.is_source = 1,
+	};
+
+	return rewrite_packet(skb, packet, &rewrite);
+}
+
+/* Checks a packet against what is remembered of its connection's origin and verdict, and both anew
+ * if it is something else. Returns 0 or a drop reason. */
+static __always_inline int check_flow(struct packet *packet, struct weft_connection *entry,
+				      bool from_opener, struct origin *origin)
+{
+	__u32 identity = from_opener ? entry->opener_identity : entry->replier_identity;
+	int reason = 0;
+
+	if (identity != origin->identity || !address_equal(&entry->outer, &origin->outer) ||
+	    entry->identity_generation != WEFT_LIVENESS_POLICY(cluster_liveness(entry->cluster))) {
+		reason = check_origin(packet, origin);
+		if (reason)
+			return reason;
+		if (from_opener)
+			entry->opener_identity = origin->identity;
+		connection_judge(entry, packet, from_opener);
+	}
+	return entry->verdict == WEFT_VERDICT_ALLOW ? 0 : WEFT_DROP_POLICY_DENIED;
+}
+
+/* ---- what follows returns the packet's fate ---- */
+
+static __always_inline int flow_from_overlay(struct __sk_buff *skb, struct packet *packet,
+					     struct origin *origin)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	const struct weft_endpoint *endpoint;
+	struct weft_connection *entry;
+	bool from_opener = true;
+	struct flow flow;
+	int reason;
+
+	flow_key(&flow, &packet->source, packet->source_port, &packet->destination,
+		 packet->destination_port, packet->protocol, WEFT_SCOPE_CONNECTION);
+	entry = connection_find(&flow, packet, now);
+	if (entry) {
+		from_opener = flow_is_from_opener(&flow, entry);
+		reason = check_flow(packet, entry, from_opener, origin);
+	} else {
+		reason = check_origin(packet, origin);
+		if (!reason)
+			reason = open_flow_from_overlay(skb, packet, &flow, origin);
+	}
+	if (reason)
+		return -reason;
+
+	endpoint = endpoint_find_local(&packet->destination);
+	if (!endpoint)
+		return -WEFT_DROP_NOT_LOCAL;
+	if (entry) {
+		connection_account(skb, packet, entry, from_opener, now);
+		if (!from_opener && connection_flags(entry) & WEFT_CONNECTION_TRANSLATED)
+			reason = restore_frontend(skb, packet, entry);
+		if (reason)
+			return -reason;
+	} else {
+		count(WEFT_COUNTER_DELIVERED, packet->length);
+	}
+	return deliver(skb, packet, endpoint);
+}
+
+WEFT_SEPARATE int error_from_overlay(struct __sk_buff *skb, struct packet *packet,
+				     struct origin *origin)
+{
+	const struct weft_endpoint *endpoint;
+	struct weft_connection *about;
+	struct quoted quoted = {};
+	__u8 verdict;
+	int reason;
+
+	if (!packet || !origin)
+		return -WEFT_DROP_MALFORMED;
+	reason = check_origin(packet, origin);
+	if (reason)
+		return -reason;
+	endpoint = endpoint_find_local(&packet->destination);
+	if (!endpoint)
+		return -WEFT_DROP_NOT_LOCAL;
+	about = error_connection(skb, packet, &quoted);
+	verdict = about ? about->verdict
+			: policy_verdict(endpoint->policy_set, WEFT_INGRESS, origin->identity,
+					 packet->protocol, 0);
+	if (verdict != WEFT_VERDICT_ALLOW)
+		return -WEFT_DROP_POLICY_DENIED;
+	if (about)
+		reason = restore_error(skb, packet, &quoted, about);
+	return reason ? -reason : deliver(skb, packet, endpoint);
+}
+
+static __always_inline int from_overlay(struct __sk_buff *skb, struct packet *packet)
+{
+	struct origin origin = { .node = WEFT_NODE_UNKNOWN };
+	int reason = parse(skb, packet);
+
+	if (reason)
+		return -reason;
+	reason = decapsulate(skb, &origin);
+	if (reason)
+		return -reason;
+	packet->source_identity = origin.identity;
+	if (packet->is_error)
+		return error_from_overlay(skb, packet, &origin);
+	return flow_from_overlay(skb, packet, &origin);
+}
+
+SEC("tc")
+int weft_from_overlay(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+
+	return conclude(skb, &packet, from_overlay(skb, &packet));
+}
