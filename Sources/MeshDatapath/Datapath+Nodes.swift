@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshModel
+public import MeshStore
+internal import Synchronization
+
+extension Datapath {
+    /// Makes a node reachable, and its outer addresses sources of its packets: added before the
+    /// tunnel leads there, removed afterwards.
+    public func applyNode(_ node: NodeTunnel) throws(DatapathError) {
+        try core.state.withLock { state throws(DatapathError) in try state.nodes.apply(node) }
+    }
+
+    public func removeNode(_ node: NodeID) throws(DatapathError) {
+        try core.state.withLock { state throws(DatapathError) in try state.nodes.remove(node) }
+    }
+
+    /// Nodes that the kernel has a tunnel or an outer source of.
+    public func nodes() -> [NodeID] { core.state.withLock { $0.nodes.realised } }
+
+    /// The name behind an index in a reading, nil for none.
+    public func node(at index: UInt32) -> NodeID? {
+        core.state.withLock { $0.nodes.name(of: index) }
+    }
+
+    public func apply(_ endpoint: EndpointEntry) throws(DatapathError) {
+        try core.state.withLock { state throws(DatapathError) in
+            let node = try state.nodes.index(of: endpoint.node)
+            try state.endpoints.apply(endpoint, node: node)
+        }
+    }
+
+    public func removeEndpoint(_ address: Address) throws(DatapathError) {
+        try core.state.withLock { state throws(DatapathError) in
+            try state.endpoints.remove(address)
+        }
+    }
+
+    /// What the kernel holds, whoever put it there.
+    public func endpointAddresses() throws(DatapathError) -> [Address] {
+        try core.state.withLock { state throws(DatapathError) in try state.endpoints.addresses() }
+    }
+
+    /// Makes `prefixes` the pod prefixes of a cluster, and says how far its packets are believed.
+    ///
+    /// - Throws: `.conflict` when another cluster has one of them: nothing changed.
+    public func applyPrefixes(
+        _ cluster: ClusterID, _ prefixes: [Prefix], _ check: SourceCheck
+    ) throws(DatapathError) {
+        try core.state.withLock { state throws(DatapathError) in
+            try state.prefixes.apply(cluster, prefixes, check)
+        }
+    }
+
+    public func removePrefixes(_ cluster: ClusterID) throws(DatapathError) {
+        try core.state.withLock { state throws(DatapathError) in
+            try state.prefixes.remove(cluster)
+        }
+    }
+
+    /// Clusters that have a prefix in the kernel.
+    public func clustersWithPrefixes() -> Set<ClusterID> {
+        core.state.withLock { $0.prefixes.realised }
+    }
+
+    /// How often maps were written, by this process.
+    public var writeCount: WriteCounts { core.writes.counts }
+}

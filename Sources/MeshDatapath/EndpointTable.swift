@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CMeshABI
+internal import MeshModel
+internal import MeshStore
+
+/// Workload addresses of the whole mesh. The kernel's map is the only copy.
+struct EndpointTable: Sendable {
+    private let map: any KeyedMap<weft_address, weft_endpoint>
+
+    init(_ storage: Storage) { map = storage.endpoints }
+
+    /// - Returns: whether anything was written.
+    @discardableResult
+    func apply(_ entry: EndpointEntry, node: UInt32) throws(DatapathError) -> Bool {
+        let key = weft_address(entry.address)
+        let value = weft_endpoint(entry, node: node)
+        if let held = try map.lookup(key), isSame(held, value) { return false }
+        try map.update(key, value, for: "adding endpoint \(entry.address)")
+        return true
+    }
+
+    func remove(_ address: Address) throws(DatapathError) {
+        try map.delete(weft_address(address))
+    }
+
+    func addresses() throws(DatapathError) -> [Address] {
+        try map.elements().map { Address($0.key) }
+    }
+
+    func count() throws(DatapathError) -> Int { try map.elements().count }
+}
+
+/// Pod prefixes of every cluster, and how far each cluster's packets are believed.
+struct PrefixTable: Sendable {
+    private let prefixes: any KeyedMap<weft_prefix_key, weft_cluster_settings>
+    private let settings: any ElementArray<weft_cluster_settings>
+    /// What the kernel holds.
+    private var held: [Prefix: weft_cluster_settings] = [:]
+
+    /// Takes over what pinned maps hold.
+    init(_ storage: Storage) throws(DatapathError) {
+        prefixes = storage.prefixes
+        settings = storage.clusterSettings
+        for (key, value) in try prefixes.elements() {
+            guard let prefix = Prefix(key) else { continue }
+            held[prefix] = value
+        }
+    }
+
+    /// Clusters that have a prefix in the kernel.
+    var realised: Set<ClusterID> { Set(held.values.compactMap { ClusterID(rawValue: $0.cluster) }) }
+
+    var count: Int { held.count }
+
+    /// Makes `wanted` the cluster's prefixes.
+    ///
+    /// - Throws: `.conflict` when another cluster has one of them: nothing changed.
+    mutating func apply(
+        _ cluster: ClusterID, _ wanted: [Prefix], _ check: SourceCheck
+    ) throws(DatapathError) {
+        let value = weft_cluster_settings(cluster, check)
+        for prefix in wanted {
+            guard let other = held[prefix]?.cluster, other != cluster.rawValue else { continue }
+            throw .conflict("prefix \(prefix) of cluster \(cluster) is cluster \(other)'s already")
+        }
+        let index = Int(cluster.rawValue)
+        if !isSame(try settings.load(index), value) { try settings.store(value, at: index) }
+        for prefix in wanted {
+            if let now = held[prefix], isSame(now, value) { continue }
+            try prefixes.update(
+                weft_prefix_key(prefix), value, for: "adding prefix \(prefix) of cluster \(cluster)"
+            )
+            held[prefix] = value
+        }
+        let gone = held.filter { $0.value.cluster == cluster.rawValue }.keys
+        for prefix in Set(gone).subtracting(wanted).sorted() {
+            try prefixes.delete(weft_prefix_key(prefix))
+            held[prefix] = nil
+        }
+    }
+
+    mutating func remove(_ cluster: ClusterID) throws(DatapathError) {
+        for prefix in held.filter({ $0.value.cluster == cluster.rawValue }).keys.sorted() {
+            try prefixes.delete(weft_prefix_key(prefix))
+            held[prefix] = nil
+        }
+        let index = Int(cluster.rawValue)
+        if try settings.load(index).cluster != 0 {
+            try settings.store(weft_cluster_settings(), at: index)
+        }
+    }
+}

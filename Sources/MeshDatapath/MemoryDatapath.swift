@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshModel
+internal import Synchronization
+
+/// A datapath without a kernel, for scenarios: the same tables, bounds, errors and write counts,
+/// over maps of plain memory. Packets don't flow; what programs would tell is put in by the test.
+public final class MemoryDatapath: Datapath {
+    public let core: DatapathCore
+
+    private struct Told {
+        var interfaces: Set<UInt32> = []
+        var counters: [CounterReading] = []
+        var connections: [ConnectionReading] = []
+        var events: [FlowEvent] = []
+    }
+
+    private let told = Mutex(Told())
+
+    /// - Parameter node: the local one; has index 0.
+    public init(node: NodeID, capacities: MapCapacities = MapCapacities()) throws(DatapathError) {
+        let writes = WriteCounter()
+        core = try DatapathCore(
+            .inMemory(capacities, writes), local: node, writes: writes, reclamation: .immediate)
+    }
+
+    /// Interfaces whose programs are in place.
+    public var attachedInterfaces: Set<UInt32> { told.withLock { $0.interfaces } }
+
+    public func attach(endpointInterface interface: UInt32) {
+        told.withLock { _ = $0.interfaces.insert(interface) }
+    }
+
+    public func detach(endpointInterface interface: UInt32) {
+        told.withLock { _ = $0.interfaces.remove(interface) }
+    }
+
+    /// Replaces what ``counters()`` and ``connections(limit:)`` say.
+    public func set(counters: [CounterReading], connections: [ConnectionReading]) {
+        told.withLock {
+            $0.counters = counters
+            $0.connections = connections
+        }
+    }
+
+    /// Lets an event wait for ``consumeEvents(_:)``.
+    public func emit(_ event: FlowEvent) { told.withLock { $0.events.append(event) } }
+
+    public func counters() -> [CounterReading] { told.withLock { $0.counters } }
+
+    public func connections(limit: Int) -> [ConnectionReading] {
+        told.withLock { Array($0.connections.prefix(limit)) }
+    }
+
+    public var eventDescriptor: Int32? { nil }
+
+    @discardableResult
+    public func consumeEvents(_ body: (FlowEvent) -> Void) -> Int {
+        let events = told.withLock { told in
+            defer { told.events = [] }
+            return told.events
+        }
+        for event in events { body(event) }
+        return events.count
+    }
+
+    public func mapUsage() throws(DatapathError) -> [MapReading] { try core.mapUsage() }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshModel
+public import MeshReconciler
+public import MeshStore
+
+// What the reconcilers make equal to the tables of the store.
+
+/// Frontends and their backends. Does not return clusters or nodes to the state they had.
+public struct FrontendTarget: ReconcileTarget {
+    private let datapath: any Datapath
+
+    public init(_ datapath: any Datapath) { self.datapath = datapath }
+
+    public func realised() -> [FrontendKey] { datapath.frontendKeys() }
+    public func update(_ row: ServiceFrontend) throws { try datapath.apply(row) }
+    public func delete(_ key: FrontendKey) throws { try datapath.removeFrontend(key) }
+}
+
+/// Workload addresses.
+public struct EndpointTarget: ReconcileTarget {
+    private let datapath: any Datapath
+
+    public init(_ datapath: any Datapath) { self.datapath = datapath }
+
+    public func realised() throws -> [Address] { try datapath.endpointAddresses() }
+
+    public func update(_ row: EndpointRow) throws {
+        try datapath.apply(
+            EndpointEntry(
+                address: row.address, identity: row.identity, node: row.node, local: row.local))
+    }
+
+    public func delete(_ key: Address) throws { try datapath.removeEndpoint(key) }
+}
+
+/// Where nodes are reached.
+public struct NodeTarget: ReconcileTarget {
+    private let datapath: any Datapath
+
+    public init(_ datapath: any Datapath) { self.datapath = datapath }
+
+    public func realised() -> [NodeID] { datapath.nodes() }
+
+    public func update(_ row: NodeRow) throws {
+        try datapath.applyNode(NodeTunnel(id: row.id, outerAddresses: row.outerAddresses))
+    }
+
+    public func delete(_ key: NodeID) throws { try datapath.removeNode(key) }
+}
+
+/// Prefixes and source checks of clusters. Verdicts on clusters are not in the table: they go to
+/// the datapath directly.
+public struct ClusterTarget: ReconcileTarget {
+    private let datapath: any Datapath
+
+    public init(_ datapath: any Datapath) { self.datapath = datapath }
+
+    public func realised() -> [ClusterID] { datapath.clustersWithPrefixes().sorted() }
+
+    public func update(_ row: ClusterRow) throws {
+        try datapath.applyPrefixes(row.id, row.podPrefixes, row.sourceCheck)
+    }
+
+    public func delete(_ key: ClusterID) throws { try datapath.removePrefixes(key) }
+}
