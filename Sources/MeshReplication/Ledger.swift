@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Crypto
+public import MeshModel
+
+/// Why nothing was committed. The replica keeps its state and position.
+public enum CommitFault: Error, Hashable, Sendable {
+    /// Nobody called ``Synchroniser/open(_:)``.
+    case notPublisher
+    /// The replica holds a newer epoch, or another writer's revision of this one: open a ledger with
+    /// an epoch above it.
+    case superseded(by: Position)
+    /// The ledger's key isn't the one that the owner's replicas verify with.
+    case foreignKey
+    case frozen(Position)
+    case resourceVersionsTooLong(Int)
+    /// The key could not sign.
+    case signing(String)
+}
+
+/// The publisher's side of a cluster's own ledger: turns changes into signed batches.
+///
+/// The state lives in a ``Replica``, so that a publisher serves its ledger as everyone does.
+public struct Ledger: Sendable {
+    public let owner: ClusterID
+    /// Above every epoch that anyone has seen: a restarted publisher opens a new one. The batch that
+    /// opens it changes only what its changes say; the state before is the replica's. So let the
+    /// replica catch up with the cluster's own nodes and peers before the first commit: what it
+    /// doesn't hold then is gone.
+    public let epoch: UInt32
+    private let key: Curve25519.Signing.PrivateKey
+    /// Of the last commit.
+    private var head: LedgerHead?
+
+    /// - Parameter epoch: 1 or more.
+    public init(owner: ClusterID, epoch: UInt32, key: Curve25519.Signing.PrivateKey) {
+        self.owner = owner
+        self.epoch = epoch
+        self.key = key
+    }
+
+    public var publicKey: Curve25519.Signing.PublicKey { key.publicKey }
+
+    /// What a commit did to the replica.
+    public struct Commit: Sendable {
+        /// One a revision; empty if nothing changed.
+        public let batches: [Batch]
+        /// What really changed, in the order of the batches.
+        public let changes: [LedgerChange]
+        /// Changes whose key or value no ledger can carry; the rest is committed.
+        public let refused: [RefusedRecord]
+    }
+
+    /// Commits `changes` as the next revisions, as few as their size allows.
+    ///
+    /// Of several changes of one key the last counts; what changes nothing is left out, and if nothing
+    /// is left there is no batch, except for the one that opens the epoch.
+    ///
+    /// - Parameters:
+    ///   - changes: in any order.
+    ///   - resourceVersions: 0...1,024 bytes about the sources, carried in the headers.
+    /// - Throws: ``CommitFault``: nothing changed, unless a key fails to sign a later batch of
+    ///   several; those before it stand then.
+    /// - Complexity: per 64 KiB one signature, and one pass over each bucket that is touched.
+    public mutating func commit(
+        _ changes: some Sequence<LedgerChange>, resourceVersions: [UInt8] = [],
+        to replica: inout Replica
+    ) throws(CommitFault) -> Commit {
+        try checkTurn(on: replica)
+        guard resourceVersions.count <= ReplicationLimit.resourceVersionBytes
+        else { throw .resourceVersionsTooLong(resourceVersions.count) }
+        let (effective, refused) = Self.sort(changes, against: replica)
+        var batches: [Batch] = []
+        var rest = effective[...]
+        while !rest.isEmpty || replica.position.epoch < epoch {
+            let group = Self.prefixThatFits(rest)
+            batches.append(try append(Array(group), resourceVersions, to: &replica))
+            rest = rest.dropFirst(group.count)
+        }
+        return Commit(batches: batches, changes: effective, refused: refused)
+    }
+
+    private func checkTurn(on replica: Replica) throws(CommitFault) {
+        guard replica.owner == owner,
+            replica.key.rawRepresentation == publicKey.rawRepresentation
+        else { throw .foreignKey }
+        guard replica.position.epoch < epoch || replica.head == head
+        else { throw .superseded(by: replica.position) }
+        guard !replica.isFrozen || replica.position.epoch < epoch
+        else { throw .frozen(replica.position) }
+    }
+
+    private mutating func append(
+        _ changes: [LedgerChange], _ resourceVersions: [UInt8], to replica: inout Replica
+    ) throws(CommitFault) -> Batch {
+        var contents = replica.contents
+        contents.apply(changes)
+        let opens = replica.position.epoch < epoch
+        let byShard = Dictionary(grouping: changes) {
+            Placement.shard(ofBucket: Placement.bucket(of: $0.key.utf8))
+        }
+        let bodies = byShard.sorted { $0.key < $1.key }.map { shard, changes in
+            Batch.Body(
+                shard: shard, bytes: ShardBody.encode(changes.sorted { $0.key < $1.key }))
+        }
+        let header = BatchHeader(
+            owner: owner,
+            position: opens ? Position(epoch: epoch, revision: 1) : replica.position.next,
+            previous: opens ? .zero : replica.head.hash,
+            stateRoot: contents.root,
+            shards: bodies.map { .init(shard: $0.shard, hash: LedgerDigest(of: $0.bytes)) },
+            resourceVersions: resourceVersions)
+        let signed: SignedHeader
+        do {
+            signed = try SignedHeader(signing: header, with: key)
+        } catch {
+            throw .signing("\(error)")
+        }
+        let batch = Batch(signed: signed, bodies: bodies)
+        replica.append(signed, message: Message.batch(batch).encoded, contents: contents)
+        head = signed.head
+        return batch
+    }
+}
+
+extension Ledger {
+    /// What of `changes` differs from the replica, the last change of each key; and what can't be
+    /// carried.
+    ///
+    /// Deletions come first. Each kind is in the order of buckets, so that a batch of many touches
+    /// few buckets, here and at every replica.
+    private static func sort(
+        _ changes: some Sequence<LedgerChange>, against replica: Replica
+    ) -> (effective: [LedgerChange], refused: [RefusedRecord]) {
+        let latest = Dictionary(changes.map { ($0.key, $0) }) { _, last in last }
+        var effective: [LedgerChange] = []
+        var refused: [RefusedRecord] = []
+        for change in latest.values {
+            if !isLedgerKey(change.key.utf8) {
+                refused.append(RefusedRecord(key: change.key, reason: "key is not 1...600 ASCII"))
+            } else if let value = change.value, value.count > ReplicationLimit.valueBytes {
+                refused.append(
+                    RefusedRecord(key: change.key, reason: "\(value.count) bytes are too many"))
+            } else if change.value?[...] != replica.contents.value(of: change.key) {
+                effective.append(change)
+            }
+        }
+        let ordered = effective.map { (place: PackedChange($0), change: $0) }.sorted {
+            if ($0.change.value == nil) != ($1.change.value == nil) {
+                return $0.change.value == nil
+            }
+            return PackedChange.inOrder($0.place, $1.place)
+        }
+        return (ordered.map(\.change), refused.sorted { $0.key < $1.key })
+    }
+
+    private static func prefixThatFits(
+        _ changes: ArraySlice<LedgerChange>
+    ) -> ArraySlice<LedgerChange> {
+        var room = ReplicationLimit.bodyBytes
+        return changes.prefix {
+            room -= ShardBody.size(of: $0)
+            return room >= 0
+        }
+    }
+}
