@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+import FoundationEssentials
+import Glibc
+public import MeshModel
+import NIOCore
+import NIOHTTP1
+
+/// Asks one agent through its unix socket.
+///
+/// Every method throws ``AdminClientError`` when no answer came and ``AdminFault`` when the agent
+/// refuses.
+public struct AdminClient: Sendable {
+    /// Where an agent is found unless its configuration says otherwise.
+    public static let defaultSocketPath = "/run/weft/weft.sock"
+    public static let defaultAdministrationSocketPath = "/run/weft/weft-admin.sock"
+    /// Largest answer that is read.
+    public static let answerBytesMaximum = 256 << 20
+
+    public let socketPath: String
+    /// Time for a whole answer; for a stream of flows, for its start.
+    public let timeout: Duration
+
+    public init(socketPath: String = defaultSocketPath, timeout: Duration = .seconds(10)) {
+        self.socketPath = socketPath
+        self.timeout = timeout
+    }
+
+    public func status() async throws -> AgentStatus { try await get("/v1/status") }
+    public func clusters() async throws -> [ClusterStatus] { try await get("/v1/clusters") }
+    public func nodes() async throws -> [NodeStatus] { try await get("/v1/nodes") }
+    public func services() async throws -> [ServiceStatus] { try await get("/v1/services") }
+    public func endpoints() async throws -> [EndpointStatus] { try await get("/v1/endpoints") }
+    public func identities() async throws -> [IdentityStatus] { try await get("/v1/identities") }
+    public func drops() async throws -> [DropCount] { try await get("/v1/drops") }
+    public func maps() async throws -> [MapUsage] { try await get("/v1/bpf/maps") }
+    public func kernelServices() async throws -> [KernelService] {
+        try await get("/v1/bpf/services")
+    }
+    public func connections() async throws -> [ConnectionEntry] {
+        try await get("/v1/bpf/connections")
+    }
+
+    /// Every frontend of one service; one that isn't there is a fault `notFound`.
+    public func service(_ object: ObjectName) async throws -> [ServiceStatus] {
+        try await get("/v1/services/\(segment(object.namespace))/\(segment(object.name))")
+    }
+
+    /// Prometheus' text format.
+    public func metrics() async throws -> String {
+        String(decoding: try await exchange("/metrics"), as: UTF8.self)
+    }
+
+    /// Recent flows, oldest first; with `follow`, then those to come until the caller stops or the
+    /// agent goes away. `body` gets each as it arrives.
+    public func flows(
+        follow: Bool, isolation: isolated (any Actor)? = #isolation,
+        _ body: (Flow) async throws -> Void
+    ) async throws {
+        let path = follow ? "/v1/flows?follow=1" : "/v1/flows"
+        let response = try await send(path, .GET, nil)
+        var lines = LineSplitter()
+        do {
+            for try await chunk in response.body {
+                for line in lines.split(chunk.readableBytesView) {
+                    try await body(try decode(Flow.self, from: line, path))
+                }
+            }
+        } catch {
+            throw translate(error)
+        }
+    }
+
+    /// Attaches a workload to the agent's node; needs the administration socket.
+    public func attach(_ request: AttachRequest) async throws -> EndpointStatus {
+        let path = "/v1/endpoints"
+        return try decode(
+            EndpointStatus.self, from: try await exchange(path, .POST, adminJSON(request)), path)
+    }
+
+    /// Detaches a workload from the agent's node; needs the administration socket.
+    public func detach(_ endpoint: ObjectName) async throws {
+        _ = try await exchange(
+            "/v1/endpoints/\(segment(endpoint.namespace))/\(segment(endpoint.name))", .DELETE)
+    }
+
+    /// Starts or ends draining the agent's node; needs the administration socket.
+    public func drain(_ draining: Bool) async throws {
+        _ = try await exchange("/v1/drain", .POST, adminJSON(DrainRequest(draining: draining)))
+    }
+}
+
+extension AdminClient {
+    /// One pool for the life of the process: a client of the library must not be let go of without
+    /// an asynchronous shutdown.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.httpVersion = .http1Only
+        configuration.redirectConfiguration = .disallow
+        configuration.connectionPool.idleTimeout = .seconds(5)
+        // Otherwise a socket where nobody listens is retried until the timeout.
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(configuration: configuration)
+    }()
+
+    private static let timeouts: [HTTPClientError] = [
+        .deadlineExceeded, .connectTimeout, .readTimeout,
+    ]
+
+    private func get<Answer: Decodable>(_ path: String) async throws -> Answer {
+        try decode(Answer.self, from: try await exchange(path), path)
+    }
+
+    private func exchange(
+        _ path: String, _ method: HTTPMethod = .GET, _ body: [UInt8]? = nil
+    ) async throws -> [UInt8] {
+        let response = try await send(path, method, body)
+        do {
+            let answer = try await response.body.collect(upTo: Self.answerBytesMaximum)
+            return Array(answer.readableBytesView)
+        } catch {
+            throw translate(error)
+        }
+    }
+
+    /// The response of a request that succeeded, its body yet to be read.
+    private func send(
+        _ path: String, _ method: HTTPMethod, _ body: [UInt8]?
+    ) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: "http+unix://\(segment(socketPath))\(path)")
+        request.method = method
+        if let body {
+            request.headers.add(name: "content-type", value: "application/json")
+            request.body = .bytes(body)
+        }
+        let response: HTTPClientResponse
+        let fault: ByteBuffer
+        do {
+            response = try await Self.http.execute(
+                request, timeout: .nanoseconds(timeout.nanoseconds))
+            if (200..<300).contains(response.status.code) { return response }
+            fault = try await response.body.collect(upTo: AdminServer.requestBytesMaximum)
+        } catch {
+            throw translate(error)
+        }
+        throw try decode(AdminFault.self, from: Array(fault.readableBytesView), path)
+    }
+
+    private func decode<Answer: Decodable>(
+        _: Answer.Type, from bytes: [UInt8], _ path: String
+    ) throws -> Answer {
+        do {
+            return try JSONDecoder().decode(Answer.self, from: Data(bytes))
+        } catch {
+            throw AdminClientError.incomprehensible(path: path, reason: "\(error)")
+        }
+    }
+
+    private func translate(_ error: any Error) -> any Error {
+        switch error {
+        case let error as IOError where error.errnoCode == EACCES || error.errnoCode == EPERM:
+            AdminClientError.permissionDenied(socket: socketPath)
+        case let error as IOError:
+            AdminClientError.unreachable(
+                socket: socketPath, reason: String(cString: strerror(error.errnoCode)))
+        case let error as HTTPClientError where Self.timeouts.contains(error):
+            AdminClientError.timedOut(socket: socketPath, seconds: timeout.seconds)
+        case let error as HTTPClientError:
+            AdminClientError.unreachable(socket: socketPath, reason: "\(error)")
+        case is SocketAddressError:
+            AdminClientError.unreachable(
+                socket: socketPath, reason: "the path is longer than 107 bytes")
+        default:
+            error
+        }
+    }
+}
+
+/// Percent-encodes everything that RFC 3986 §2.3 does not call unreserved.
+private func segment(_ text: String) -> String {
+    text.utf8.reduce(into: "") { result, byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+            UInt8(ascii: "_"), UInt8(ascii: "~"):
+            result.unicodeScalars.append(Unicode.Scalar(byte))
+        default:
+            result += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }
+    }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshModel
+
+/// The agent, as the admin server sees it.
+///
+/// Every method may throw an ``AdminFault``, which the client gets as it is; any other error becomes
+/// `internalError` with the error's text and is logged.
+public protocol AdminProvider: Sendable {
+    func status() async throws -> AgentStatus
+    func clusters() async throws -> [ClusterStatus]
+    func nodes() async throws -> [NodeStatus]
+    func services() async throws -> [ServiceStatus]
+    func endpoints() async throws -> [EndpointStatus]
+    func identities() async throws -> [IdentityStatus]
+    func drops() async throws -> [DropCount]
+    func maps() async throws -> [MapUsage]
+    func kernelServices() async throws -> [KernelService]
+    func connections() async throws -> [ConnectionEntry]
+    func metrics() async throws -> [MetricFamily]
+
+    /// Recent flows, oldest first; with `follow`, then those to come until the reader goes away.
+    /// ``FlowHub`` is an implementation.
+    func flows(follow: Bool) async throws -> AsyncStream<Flow>
+
+    /// Attaches a workload, returning when it is reachable. Attaching what is attached the same way
+    /// already succeeds.
+    func attach(_ request: AttachRequest) async throws -> EndpointStatus
+
+    /// Detaches a workload of this node; one that isn't there is `notFound`.
+    func detach(_ endpoint: ObjectName) async throws
+
+    /// Tells every node and cluster to send this node nothing new, or takes that back.
+    func drain(_ draining: Bool) async throws
+}

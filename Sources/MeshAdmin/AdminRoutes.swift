@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import MeshModel
+import NIOCore
+import ServiceLifecycle
+
+/// Every route. Without `administration` the routes that change something answer `forbidden`.
+func adminRouter(
+    _ provider: any AdminProvider, administration: Bool
+) -> Router<BasicRequestContext> {
+    let router = metricsRouter(provider)
+    addReading(provider, to: router)
+    addAdministration(provider, to: router, allowed: administration)
+    return router
+}
+
+func metricsRouter(_ provider: any AdminProvider) -> Router<BasicRequestContext> {
+    let router = Router()
+    router.add(middleware: FaultMiddleware())
+    router.get("/metrics") { _, _ in
+        Response(
+            status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+            body: ResponseBody(
+                byteBuffer: ByteBuffer(
+                    string: prometheusText(try await untilShutdown { try await provider.metrics() })
+                )))
+    }
+    return router
+}
+
+private func addReading(_ provider: any AdminProvider, to router: Router<BasicRequestContext>) {
+    router.answer("/v1/status") { try await provider.status() }
+    router.answer("/v1/clusters") { try await provider.clusters() }
+    router.answer("/v1/nodes") { try await provider.nodes() }
+    router.answer("/v1/services") { try await provider.services() }
+    router.get("/v1/services/{namespace}/{name}") { _, context in
+        let object = try objectName(context)
+        let frontends = try await untilShutdown { try await provider.services() }.filter {
+            $0.namespace == object.namespace && $0.name == object.name
+        }
+        guard !frontends.isEmpty else {
+            throw AdminFault(
+                .notFound, "there is no service \(object)", hint: "weft service list shows them")
+        }
+        return try json(frontends)
+    }
+    router.answer("/v1/endpoints") { try await provider.endpoints() }
+    router.answer("/v1/identities") { try await provider.identities() }
+    router.answer("/v1/drops") { try await provider.drops() }
+    router.answer("/v1/bpf/maps") { try await provider.maps() }
+    router.answer("/v1/bpf/services") { try await provider.kernelServices() }
+    router.answer("/v1/bpf/connections") { try await provider.connections() }
+    router.get("/v1/flows") { request, _ in
+        let follow = request.uri.queryParameters["follow"] == "1"
+        return flowResponse(request, try await provider.flows(follow: follow))
+    }
+}
+
+private func addAdministration(
+    _ provider: any AdminProvider, to router: Router<BasicRequestContext>, allowed: Bool
+) {
+    @Sendable func check() throws {
+        guard allowed else {
+            throw AdminFault(
+                .forbidden, "this socket is for reading only",
+                hint: "use weft-admin.sock beside it, as the user the agent runs as")
+        }
+    }
+    router.post("/v1/endpoints") { request, _ in
+        try check()
+        let attach = try await body(AttachRequest.self, of: request)
+        try validate(namespace: attach.namespace, name: attach.name)
+        let endpoint = try await untilShutdown { try await provider.attach(attach) }
+        return try json(endpoint, status: .created)
+    }
+    router.delete("/v1/endpoints/{namespace}/{name}") { _, context in
+        try check()
+        let object = try objectName(context)
+        try await untilShutdown { try await provider.detach(object) }
+        return Response(status: .noContent)
+    }
+    router.post("/v1/drain") { request, _ in
+        try check()
+        let drain = try await body(DrainRequest.self, of: request)
+        try await untilShutdown { try await provider.drain(drain.draining) }
+        return Response(status: .noContent)
+    }
+}
+
+extension Router {
+    fileprivate func answer<Answer: Encodable & Sendable>(
+        _ path: RouterPath, with question: @escaping @Sendable () async throws -> Answer
+    ) {
+        get(path) { _, _ in try json(try await untilShutdown(question)) }
+    }
+}
+
+/// A question that hangs must not keep the agent from shutting down.
+private func untilShutdown<Answer: Sendable>(
+    _ question: @escaping @Sendable () async throws -> Answer
+) async throws -> Answer {
+    try await cancelWhenGracefulShutdown(question)
+}
+
+func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
+    Response(
+        status: status, headers: [.contentType: "application/json"],
+        body: ResponseBody(byteBuffer: ByteBuffer(bytes: try adminJSON(value))))
+}
+
+/// One JSON object a line, each sent at once, until the stream ends or the reader goes away.
+private func flowResponse(_ request: Request, _ flows: AsyncStream<Flow>) -> Response {
+    Response(
+        status: .ok, headers: [.contentType: "application/x-ndjson"],
+        body: ResponseBody { writer in
+            // Without watching the connection a quiet stream would outlive its reader for ever.
+            try await request.body.consumeWithCancellationOnInboundClose { _ in
+                for await flow in flows.cancelOnGracefulShutdown() {
+                    try await writer.write(
+                        ByteBuffer(bytes: try adminJSON(flow) + [UInt8(ascii: "\n")]))
+                }
+            }
+            try await writer.finish(nil)
+        })
+}
+
+private func body<Body: Decodable>(_: Body.Type, of request: Request) async throws -> Body {
+    let bytes: ByteBuffer
+    do {
+        bytes = try await request.body.collect(upTo: AdminServer.requestBytesMaximum)
+    } catch is NIOTooManyBytesError {
+        throw AdminFault(
+            .tooLarge, "the request is larger than \(AdminServer.requestBytesMaximum) bytes")
+    }
+    do {
+        return try JSONDecoder().decode(Body.self, from: Data(bytes.readableBytesView))
+    } catch {
+        throw AdminFault(.invalidRequest, "the request's body is not what is expected: \(error)")
+    }
+}
+
+private func objectName(_ context: BasicRequestContext) throws -> ObjectName {
+    let namespace = try context.parameters.require("namespace")
+    let name = try context.parameters.require("name")
+    try validate(namespace: namespace, name: name)
+    return ObjectName(namespace: namespace, name: name)
+}
+
+private func validate(namespace: String, name: String) throws {
+    guard isLabel(namespace), isSubdomain(name) else {
+        throw AdminFault(
+            .invalidRequest, "'\(namespace)/\(name)' is not a namespace and a name",
+            hint: "both consist of a-z, 0-9 and '-', a name also of '.'")
+    }
+}

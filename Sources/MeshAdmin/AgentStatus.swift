@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Name and number of a cluster.
+public struct ClusterReference: Codable, Hashable, Sendable {
+    public var name: String
+    /// 1...4095.
+    public var id: UInt16
+
+    public init(name: String, id: UInt16) {
+        self.name = name
+        self.id = id
+    }
+}
+
+/// What an agent says about itself: `GET /v1/status`.
+public struct AgentStatus: Codable, Hashable, Sendable {
+    public var version: String
+    public var cluster: ClusterReference
+    public var node: String
+    public var health: HealthSummary
+    public var uptimeSeconds: Double
+    /// Resident memory of the process.
+    public var memoryBytes: UInt64
+    /// Whether this node told the others to send it nothing new.
+    public var isDraining: Bool
+    public var publisher: PublisherStatus
+    /// One for each cluster whose state this node holds, own first.
+    public var ledgers: [LedgerStatus]
+    public var peers: [ClusterReference]
+    /// Streams to other agents.
+    public var links: [LinkStatus]
+    public var manifestProblems: [ManifestProblem]
+    /// Kinds of objects in the folder that this version has no use for.
+    public var ignoredKinds: [IgnoredKind]
+    /// Sentences that an operator should read, most urgent first.
+    public var warnings: [String]
+
+    public init(
+        version: String, cluster: ClusterReference, node: String, health: HealthSummary,
+        uptimeSeconds: Double, memoryBytes: UInt64, isDraining: Bool, publisher: PublisherStatus,
+        ledgers: [LedgerStatus], peers: [ClusterReference], links: [LinkStatus],
+        manifestProblems: [ManifestProblem], ignoredKinds: [IgnoredKind], warnings: [String]
+    ) {
+        self.version = version
+        self.cluster = cluster
+        self.node = node
+        self.health = health
+        self.uptimeSeconds = uptimeSeconds
+        self.memoryBytes = memoryBytes
+        self.isDraining = isDraining
+        self.publisher = publisher
+        self.ledgers = ledgers
+        self.peers = peers
+        self.links = links
+        self.manifestProblems = manifestProblems
+        self.ignoredKinds = ignoredKinds
+        self.warnings = warnings
+    }
+}
+
+public struct HealthSummary: Codable, Hashable, Sendable {
+    public enum State: String, Codable, Sendable {
+        case healthy
+        /// Serves, but something needs attention: `reasons` says what.
+        case degraded
+        /// Doesn't do its job.
+        case failing
+    }
+
+    public var state: State
+    /// Empty when healthy.
+    public var reasons: [String]
+
+    public init(state: State, reasons: [String]) {
+        self.state = state
+        self.reasons = reasons
+    }
+}
+
+/// The node that sequences this cluster's ledger.
+public struct PublisherStatus: Codable, Hashable, Sendable {
+    public var node: String
+    /// Whether this agent is the publisher.
+    public var isLocal: Bool
+    public var isReachable: Bool
+
+    public init(node: String, isLocal: Bool, isReachable: Bool) {
+        self.node = node
+        self.isLocal = isLocal
+        self.isReachable = isReachable
+    }
+}
+
+/// How far this node's copy of one cluster's ledger is.
+public struct LedgerStatus: Codable, Hashable, Sendable {
+    public var cluster: ClusterReference
+    public var epoch: UInt32
+    public var revision: UInt64
+    /// Time since this position was confirmed by whoever it came from.
+    public var ageSeconds: Double
+    public var records: Int
+    /// Records that didn't decode and are set aside.
+    public var quarantined: Int
+    /// Two different histories were seen: what is held stays until the next epoch.
+    public var isFrozen: Bool
+
+    public init(
+        cluster: ClusterReference, epoch: UInt32, revision: UInt64, ageSeconds: Double,
+        records: Int, quarantined: Int, isFrozen: Bool
+    ) {
+        self.cluster = cluster
+        self.epoch = epoch
+        self.revision = revision
+        self.ageSeconds = ageSeconds
+        self.records = records
+        self.quarantined = quarantined
+        self.isFrozen = isFrozen
+    }
+}
+
+public struct LinkStatus: Codable, Hashable, Sendable {
+    public enum State: String, Codable, Sendable {
+        case connecting
+        case connected
+        /// Waiting before the next attempt.
+        case waiting
+    }
+
+    /// `cluster/node`, or the address while the name isn't known.
+    public var peer: String
+    public var state: State
+    public var sinceSeconds: Double
+    public var lastError: String?
+
+    public init(peer: String, state: State, sinceSeconds: Double, lastError: String? = nil) {
+        self.peer = peer
+        self.state = state
+        self.sinceSeconds = sinceSeconds
+        self.lastError = lastError
+    }
+}
+
+/// A file of the manifest folder that doesn't say what it should; what it last said stays in force.
+public struct ManifestProblem: Codable, Hashable, Sendable {
+    public var file: String
+    /// From 1; nil when the problem has no place.
+    public var line: Int?
+    public var message: String
+
+    public init(file: String, line: Int? = nil, message: String) {
+        self.file = file
+        self.line = line
+        self.message = message
+    }
+}
+
+public struct IgnoredKind: Codable, Hashable, Sendable {
+    public var kind: String
+    public var objects: Int
+
+    public init(kind: String, objects: Int) {
+        self.kind = kind
+        self.objects = objects
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshAdmin
+import MeshDatapath
+import MeshModel
+import MeshStore
+import MeshTransport
+
+extension AdminBridge {
+    static let connectionsMaximum = 10_000
+
+    func maps() async throws -> [MapUsage] {
+        try datapath.mapUsage().map {
+            MapUsage(
+                name: $0.name, type: $0.kind, keyBytes: UInt32($0.keyBytes),
+                valueBytes: UInt32($0.valueBytes), maximumEntries: UInt32($0.capacity),
+                entries: $0.entries.map { UInt32($0) })
+        }
+    }
+
+    func kernelServices() async throws -> [KernelService] {
+        datapath.services().map { service in
+            KernelService(
+                address: "\(service.key.address)", port: service.key.port,
+                transport: "\(service.key.transport)", slot: service.slot, list: service.list,
+                generation: service.generation, affinitySeconds: service.sessionAffinitySeconds,
+                slices: service.slices.map { slice in
+                    KernelSlice(
+                        cluster: slice.cluster.rawValue, tier: slice.tier, weight: slice.weight,
+                        clusterWeight: slice.clusterWord.weight,
+                        backends: slice.backends.map {
+                            KernelBackend(
+                                address: "\($0.address)", port: $0.port, node: $0.nodeIndex,
+                                nodeWeight: $0.nodeWord.weight)
+                        })
+                })
+        }
+    }
+
+    func connections() async throws -> [ConnectionEntry] {
+        let now = Instant.monotonicNow
+        return try datapath.connections(limit: Self.connectionsMaximum).map { connection in
+            func side(_ side: ConnectionReading.Side) -> ConnectionSide {
+                ConnectionSide(
+                    address: "\(side.at.address)", port: side.at.port,
+                    identity: side.identity.rawValue, packets: side.packets, bytes: side.bytes)
+            }
+            return ConnectionEntry(
+                transport: transportName(connection.transport), state: state(of: connection.flags),
+                source: side(connection.opener), destination: side(connection.replier),
+                frontend: connection.frontend.map(socketText),
+                cluster: connection.cluster?.rawValue ?? 0, node: connection.nodeIndex,
+                ageSeconds: (now - Instant(nanoseconds: connection.created)).seconds,
+                idleSeconds: (now - Instant(nanoseconds: connection.seen)).seconds)
+        }
+    }
+
+    private func state(of flags: ConnectionReading.Flags) -> ConnectionEntry.State {
+        if flags.contains(.reset) { return .reset }
+        if flags.contains(.openerFinished) || flags.contains(.replierFinished) { return .closing }
+        return flags.contains(.replied) ? .established : .opening
+    }
+
+    func flow(_ event: FlowEvent, _ tables: MeshTables) -> Flow {
+        let ago = Instant.monotonicNow - Instant(nanoseconds: event.nanoseconds)
+        let kind: Flow.Kind =
+            switch event.kind {
+            case .opened: .opened
+            case .closed: .closed
+            case .denied: .denied
+            case .dropped: .dropped
+            case .reset: .reset
+            }
+        let verdict: Flow.Verdict =
+            switch event.kind {
+            case .opened, .closed: .forwarded
+            case .denied: .denied
+            case .dropped, .reset: .dropped
+            }
+        return Flow(
+            timeUnixMilliseconds: Int64(realTimeNanoseconds() / 1_000_000)
+                - ago.nanoseconds / 1_000_000,
+            type: kind, verdict: verdict, transport: transportName(event.transport),
+            source: peer(event.source, tables), destination: peer(event.destination, tables),
+            frontend: event.frontend.map(socketText), reason: event.reason?.label,
+            packets: event.packets, bytes: event.bytes)
+    }
+
+    private func peer(_ side: FlowSide, _ tables: MeshTables) -> FlowPeer {
+        let endpoint = tables.endpoints[side.at.address]
+        return FlowPeer(
+            address: "\(side.at.address)", port: side.at.port, identity: side.identity.rawValue,
+            namespace: endpoint?.object.namespace, name: endpoint?.object.name,
+            cluster: endpoint.map { reference($0.node.cluster, tables).name })
+    }
+
+    private func socketText(_ side: FlowAddress) -> String {
+        side.address.isIPv4 ? "\(side.address):\(side.port)" : "[\(side.address)]:\(side.port)"
+    }
+
+    /// IP protocol numbers, as Kubernetes and tcpdump write them.
+    private func transportName(_ number: UInt8) -> String {
+        switch number {
+        case 1: "ICMP"
+        case 58: "ICMPv6"
+        default: TransportProtocol(rawValue: number).map { "\($0)" } ?? "\(number)"
+        }
+    }
+
+    func metrics() async throws -> [MetricFamily] {
+        typealias Sample = MetricFamily.Sample
+        let tables = store.snapshot()
+        let readings = try datapath.counters()
+        let transport = statistics.snapshot
+        let remote = tables.clusters.rows
+        return [
+            MetricFamily(
+                name: "weft_datapath_dropped_packets_total",
+                help: "Packets dropped, by reason.", kind: .counter,
+                samples: readings.compactMap { reading in
+                    guard case .drop(let reason) = reading.subject, reason.rawValue != 0
+                    else { return nil }
+                    return Sample(
+                        Double(reading.packets), labels: [.init("reason", reason.label)])
+                }),
+            MetricFamily(
+                name: "weft_datapath_events_total",
+                help: "What the programs did besides forwarding.", kind: .counter,
+                samples: readings.compactMap { reading in
+                    guard case .counter(let counter) = reading.subject else { return nil }
+                    return Sample(
+                        Double(reading.packets), labels: [.init("event", counter.label)])
+                }),
+            MetricFamily(
+                name: "weft_cluster_verdict",
+                help:
+                    "Verdict on a cluster: 0 unknown, 1 up, 2 suspect, 3 unreachable, 4 probation, 5 draining.",
+                kind: .gauge,
+                samples: remote.map {
+                    Sample(
+                        Double(datapath.clusterWord($0.id).verdict?.rawValue ?? 0),
+                        labels: [.init("cluster", $0.name.rawValue)])
+                }),
+            MetricFamily(
+                name: "weft_cluster_weight", help: "Weight of a cluster for new flows, 0 to 255.",
+                kind: .gauge,
+                samples: remote.map {
+                    Sample(
+                        Double(datapath.clusterWord($0.id).weight),
+                        labels: [.init("cluster", $0.name.rawValue)])
+                }),
+            MetricFamily(
+                name: "weft_transport_rejected_total",
+                help: "What the transport rejected, by reason.", kind: .counter,
+                samples: TransportRejection.allCases.map {
+                    Sample(Double(transport[$0]), labels: [.init("reason", $0.rawValue)])
+                }),
+            MetricFamily(
+                name: "weft_transport_heartbeats_received_total",
+                help: "Authentic heartbeats received.", kind: .counter,
+                samples: [Sample(Double(transport.heartbeatsReceived))]),
+            MetricFamily(
+                name: "weft_flows_lost_total", help: "Flows that a slow reader didn't get.",
+                kind: .counter, samples: [Sample(Double(hub.lost))]),
+            MetricFamily(
+                name: "weft_state_faults_total", help: "Faults in the state channel, by kind.",
+                kind: .counter,
+                samples: await state.counters.sorted { $0.key < $1.key }.map {
+                    Sample(Double($0.value), labels: [.init("kind", $0.key)])
+                }),
+        ]
+    }
+}

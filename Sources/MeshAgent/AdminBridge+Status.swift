@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import MeshAdmin
+import MeshDatapath
+import MeshKubernetes
+import MeshModel
+import MeshReachability
+import MeshReplication
+import MeshStore
+import MeshTransport
+
+extension AdminBridge {
+    func status() async throws -> AgentStatus {
+        let tables = store.snapshot()
+        let core = await state.core
+        let manifests = await state.manifests
+        let links = await state.linkViews
+        let refusals = await state.refusals
+        let lastMove = await state.lastMove
+        var reasons: [String] = []
+        if !core.publisherAnswers {
+            reasons.append("the publisher \(configuration.publisher) doesn't answer")
+        }
+        for row in tables.clusters.rows where !row.isLocal {
+            let word = datapath.clusterWord(row.id)
+            if word.verdict == .unreachable || word.verdict == .suspect {
+                reasons.append(
+                    "cluster \(row.name) is \(VerdictName(word.verdict ?? .unknown).rawValue)")
+            }
+        }
+        for cluster in core.frozen.sorted() {
+            reasons.append("the ledger of cluster \(reference(cluster, tables).name) is frozen")
+        }
+        reasons += peerProblems.map(\.description)
+        let failing = await reconciliation.failures
+        reasons += failing
+        if !core.isComplete { reasons.append("not every cluster's state has arrived yet") }
+        let warnings =
+            core.reportConflicts + core.tables.serviceProblems
+            + core.refusals.values.flatMap(\.values).sorted()
+        return AgentStatus(
+            version: weftVersion,
+            cluster: reference(configuration.cluster, tables), node: configuration.node.name,
+            health: HealthSummary(
+                state: reasons.isEmpty ? .healthy : .degraded, reasons: reasons),
+            uptimeSeconds: age(nil), memoryBytes: residentBytes(),
+            isDraining: core.drain.isDraining,
+            publisher: PublisherStatus(
+                node: configuration.publisher, isLocal: configuration.isPublisher,
+                isReachable: core.publisherAnswers),
+            ledgers: ([configuration.cluster] + core.peers.map(\.id)).map { owner in
+                let position = core.synchroniser.head(of: owner)?.position ?? .origin
+                return LedgerStatus(
+                    cluster: reference(owner, tables), epoch: position.epoch,
+                    revision: position.revision, ageSeconds: age(lastMove[owner]),
+                    records: core.synchroniser.replica(of: owner)?.entries.count ?? 0,
+                    quarantined: core.tables.quarantine[owner]?.count ?? 0,
+                    isFrozen: core.frozen.contains(owner))
+            },
+            peers: core.peers.map { ClusterReference(name: $0.name.rawValue, id: $0.id.rawValue) },
+            links: links.values.sorted { $0.node < $1.node }.map {
+                LinkStatus(
+                    peer: "\(reference($0.node.cluster, tables).name)/\($0.node.name)",
+                    state: .connected, sinceSeconds: age($0.since))
+            }
+                + refusals.sorted { $0.key < $1.key }.map {
+                    LinkStatus(
+                        peer: $0.key, state: .waiting, sinceSeconds: 0, lastError: $0.value)
+                },
+            manifestProblems: manifests.problems.map {
+                MeshAdmin.ManifestProblem(
+                    file: $0.file, line: $0.line == 0 ? nil : $0.line, message: $0.message)
+            },
+            ignoredKinds: manifests.ignored.sorted { $0.key < $1.key }.map {
+                IgnoredKind(kind: $0.key, objects: $0.value)
+            },
+            warnings: warnings)
+    }
+
+    func clusters() async throws -> [ClusterStatus] {
+        let tables = store.snapshot()
+        let core = await state.core
+        let since = await health.verdictSince
+        let reports = await health.reports
+        let frontends = tables.frontends.rows
+        return tables.clusters.rows.map { row in
+            let word = datapath.clusterWord(row.id)
+            let position = core.synchroniser.head(of: row.id)?.position ?? .origin
+            let paths = reports.values.sorted { $0.relay < $1.relay }.flatMap { report in
+                report.paths.filter { $0.remote.cluster == row.id }.map { path in
+                    PathStatus(
+                        localRelay: report.relay, remoteNode: path.remote.name,
+                        state: name(of: path.state),
+                        rttMilliseconds: path.roundTrip.map { $0.seconds * 1000 },
+                        lastBeatSeconds: path.silence?.seconds)
+                }
+            }
+            return ClusterStatus(
+                name: row.name.rawValue, id: row.id.rawValue, isLocal: row.isLocal,
+                verdict: VerdictName(word.verdict ?? .unknown), sinceSeconds: age(since[row.id]),
+                weight: word.weight, generation: word.generation, paths: paths,
+                epoch: position.epoch, revision: position.revision,
+                nodes: tables.nodes.rows.count { $0.id.cluster == row.id },
+                services: Set(
+                    frontends.filter { $0.slices.contains { $0.cluster == row.id } }.map(\.service)
+                ).count,
+                endpoints: Set(
+                    tables.endpoints.rows.filter { $0.node.cluster == row.id }.map(\.object)
+                ).count)
+        }
+    }
+
+    private func name(of state: PathState) -> VerdictName {
+        switch state {
+        case .unknown: .unknown
+        case .up: .up
+        case .suspect: .suspect
+        case .down: .unreachable
+        }
+    }
+
+    /// Resident set size, from the second field of /proc/self/statm in pages of 4 KiB.
+    private func residentBytes() -> UInt64 {
+        guard let data = try? Data(contentsOf: URL(filePath: "/proc/self/statm")) else { return 0 }
+        let fields = String(decoding: data, as: UTF8.self).split(separator: " ")
+        return fields.count > 1 ? (UInt64(fields[1]) ?? 0) * 4096 : 0
+    }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import MeshAdmin
+import MeshDatapath
+import MeshEndpoints
+import MeshModel
+import MeshStore
+import MeshTransport
+
+/// Answers the admin protocol from the agent's parts.
+struct AdminBridge: AdminProvider {
+    let configuration: AgentConfiguration
+    let peerProblems: [ConfigurationError]
+    let startedAt: Instant
+    let store: MeshStore
+    let datapath: any Datapath
+    let endpointManager: EndpointManager
+    let state: StateService
+    let health: HealthService
+    let reconciliation: ReconcileService
+    let statistics: TransportStatistics
+    let hub: FlowHub<FlowEvent>
+
+    func nodes() async throws -> [NodeStatus] {
+        let tables = store.snapshot()
+        let since = await health.nodeSince
+        let endpoints = Dictionary(grouping: tables.endpoints.rows, by: \.node)
+            .mapValues { Set($0.map(\.object)).count }
+        return tables.nodes.rows.map { node in
+            let word = datapath.nodeWord(node.id)
+            return NodeStatus(
+                cluster: reference(node.id.cluster, tables), name: node.id.name,
+                isLocal: node.isLocal, isRelay: node.isRelay,
+                verdict: VerdictName(word.verdict ?? .unknown),
+                sinceSeconds: age(since[node.id]), weight: word.weight,
+                generation: word.generation, index: datapath.nodeIndex(node.id) ?? 0,
+                outerAddresses: node.outerAddresses.map(\.description),
+                podPrefixes: node.podPrefixes.map(\.description),
+                endpoints: endpoints[node.id] ?? 0)
+        }
+    }
+
+    func services() async throws -> [ServiceStatus] {
+        let tables = store.snapshot()
+        let affinities = await state.core.tables.affinities
+        return tables.frontends.entries.map { entry in
+            let frontend = entry.row
+            let (state, reason) = realisation(entry.status)
+            return ServiceStatus(
+                namespace: frontend.service.namespace, name: frontend.service.name,
+                portName: frontend.portName, address: "\(frontend.key.address)",
+                port: frontend.key.port, transport: "\(frontend.key.transport)",
+                isGlobal: frontend.isGlobal, affinity: affinities[frontend.service] ?? .none,
+                sessionAffinitySeconds: frontend.sessionAffinitySeconds, state: state,
+                reason: reason,
+                slices: frontend.slices.map { slice in
+                    SliceStatus(
+                        cluster: reference(slice.cluster, tables), tier: slice.tier,
+                        weight: slice.weight,
+                        isLive: datapath.clusterWord(slice.cluster).weight > 0,
+                        backends: slice.backends.map {
+                            BackendStatus(
+                                address: "\($0.address)", port: $0.port, node: $0.node.name,
+                                isLive: datapath.nodeWord($0.node).weight > 0)
+                        })
+                })
+        }
+    }
+
+    func endpoints() async throws -> [EndpointStatus] {
+        let tables = store.snapshot()
+        let local = Dictionary(
+            endpointManager.endpoints.map { ($0.object, $0) }, uniquingKeysWith: { $1 })
+        let byObject = Dictionary(grouping: tables.endpoints.entries) {
+            EndpointID(node: $0.row.node, object: $0.row.object)
+        }
+        return byObject.sorted { $0.key < $1.key }.map { id, entries in
+            let (state, reason) = realisation(
+                entries.map(\.status).first { $0 != .done } ?? .done)
+            let identity = entries[0].row.identity
+            return EndpointStatus(
+                namespace: id.object.namespace, name: id.object.name,
+                cluster: reference(id.node.cluster, tables), node: id.node.name,
+                isLocal: id.node == configuration.node,
+                addresses: entries.map(\.row.address).sorted().map(\.description),
+                identity: identity.rawValue, labels: tables.identities[identity]?.labels ?? [:],
+                interface: id.node == configuration.node ? local[id.object]?.hostInterface : nil,
+                state: state, reason: reason)
+        }
+    }
+
+    func identities() async throws -> [IdentityStatus] {
+        let tables = store.snapshot()
+        let users = Dictionary(grouping: tables.endpoints.rows, by: \.identity)
+            .mapValues { Set($0.map { EndpointID(node: $0.node, object: $0.object) }).count }
+        return tables.identities.rows.map { row in
+            IdentityStatus(
+                identity: row.identity.rawValue,
+                cluster: row.identity.cluster.map { reference($0, tables) },
+                reservedName: row.identity.reserved.map { "\($0)" },
+                labels: row.labels, endpoints: users[row.identity] ?? 0)
+        }
+    }
+
+    func drops() async throws -> [DropCount] {
+        try datapath.counters().compactMap { reading in
+            guard case .drop(let reason) = reading.subject, reason.rawValue != 0 else { return nil }
+            return DropCount(
+                label: reason.label, sentence: reason.sentence, packets: reading.packets,
+                bytes: reading.bytes)
+        }
+    }
+
+    func flows(follow: Bool) async throws -> AsyncStream<Flow> {
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: Flow.self, bufferingPolicy: .bufferingNewest(FlowHub<FlowEvent>.readerBufferMaximum)
+        )
+        let task = Task {
+            for await event in hub.flows(follow: follow) {
+                continuation.yield(flow(event, store.snapshot()))
+            }
+            continuation.finish()
+        }
+        continuation.onTermination = { _ in task.cancel() }
+        return stream
+    }
+
+    func attach(_ request: AttachRequest) async throws -> EndpointStatus {
+        let object = ObjectName(namespace: request.namespace, name: request.name)
+        guard isLabel(object.namespace), isSubdomain(object.name) else {
+            throw AdminFault(
+                .invalidRequest, "'\(object)' is not a namespace and a name",
+                hint: "both are DNS names of a-z, 0-9 and -")
+        }
+        let addresses = try request.addresses?.map { text in
+            guard let address = Address(text) else {
+                throw AdminFault(.invalidRequest, "'\(text)' is not an IP address")
+            }
+            return address
+        }
+        do throws(EndpointError) {
+            _ = try endpointManager.attach(
+                EndpointRequest(
+                    object: object, labels: request.labels,
+                    namespacePath: request.namespacePath, addresses: addresses)
+            ) { endpoint in
+                try datapath.attach(endpointInterface: endpoint.interfaceIndex)
+            }
+        } catch {
+            throw fault(error)
+        }
+        await state.endpointsChanged()
+        await reconciliation.reconcile()
+        guard
+            let status = try await endpoints().first(where: {
+                $0.isLocal && $0.namespace == object.namespace && $0.name == object.name
+            })
+        else { throw AdminFault(.internalError, "\(object) is attached but not in the table") }
+        return status
+    }
+
+    func detach(_ object: ObjectName) async throws {
+        let detached: LocalEndpoint?
+        do throws(EndpointError) {
+            detached = try endpointManager.detach(object)
+        } catch {
+            throw fault(error)
+        }
+        guard let detached else {
+            throw AdminFault(.notFound, "no endpoint \(object) is attached to this node")
+        }
+        try datapath.detach(endpointInterface: detached.interfaceIndex)
+        await state.endpointsChanged()
+        await reconciliation.reconcile()
+    }
+
+    func drain(_ draining: Bool) async throws { await state.setDraining(draining) }
+
+    private func fault(_ error: EndpointError) -> AdminFault {
+        switch error.code {
+        case .unknownNamespace: AdminFault(.notFound, "\(error)")
+        case .exists, .addressInUse, .busy: AdminFault(.conflict, "\(error)")
+        case .addressNotInPrefix: AdminFault(.invalidRequest, "\(error)")
+        case .notFound: AdminFault(.notFound, "\(error)")
+        case .exhausted: AdminFault(.unavailable, "\(error)")
+        default: AdminFault(.internalError, "\(error)")
+        }
+    }
+}
+
+/// An endpoint is known by its node and its name.
+struct EndpointID: Hashable, Comparable {
+    let node: NodeID
+    let object: ObjectName
+
+    static func < (left: EndpointID, right: EndpointID) -> Bool {
+        (left.node, left.object) < (right.node, right.object)
+    }
+}
+
+func realisation(_ status: RowStatus) -> (Realisation, String?) {
+    switch status {
+    case .pending: (.pending, nil)
+    case .done: (.done, nil)
+    case .error(let reason): (.error, reason)
+    }
+}
+
+extension AdminBridge {
+    func reference(_ cluster: ClusterID, _ tables: MeshTables) -> ClusterReference {
+        ClusterReference(
+            name: tables.clusters[cluster]?.name.rawValue ?? "\(cluster)", id: cluster.rawValue)
+    }
+
+    /// Seconds since `instant`, or since the agent's start.
+    func age(_ instant: Instant?) -> Double {
+        (Instant.monotonicNow - (instant ?? startedAt)).seconds
+    }
+}

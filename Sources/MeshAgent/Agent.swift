@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import MeshAdmin
+import MeshDatapath
+import MeshEndpoints
+import MeshKubernetes
+import MeshModel
+import MeshReachability
+import MeshStore
+import MeshTransport
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import UnixSignals
+
+/// The agent of one node: puts the parts together and decides nothing.
+public enum Agent {
+    /// Runs until SIGTERM or SIGINT. The datapath goes on without it.
+    ///
+    /// - Throws: whatever keeps it from starting; then nothing was changed.
+    public static func run(configurationFile: String) async throws {
+        let configuration = try AgentConfiguration(file: configurationFile)
+        var log = Logger(label: "weftd")
+        log[metadataKey: "node"] = "\(configuration.node.name)"
+        let peerFolder = PeerFolder(folder: configuration.paths.peers, own: configuration)
+        for problem in peerFolder.problems {
+            log.error("A peer's file can't be used", metadata: ["problem": "\(problem)"])
+        }
+        let trust = try TrustMaterial(configuration, peers: peerFolder.peers)
+        let folder = try FolderWatcher(path: configuration.paths.manifests)
+        let parameters = try parameters(of: configuration, file: configurationFile)
+
+        let overlay = try OverlayDevice(configuration)
+        let datapath: KernelDatapath
+        do {
+            datapath = try makeDatapath(configuration, overlay)
+        } catch {
+            try overlay.undo()
+            throw error
+        }
+        let endpoints = try EndpointManager(
+            EndpointManager.Configuration(
+                podPrefixes: configuration.podPrefixes, underlayMTU: overlay.underlayMTU,
+                underlayIsIPv6: !configuration.underlay.isIPv4,
+                stateFile: configuration.paths.state + "/endpoints.json"))
+        let restored = endpoints.restore { endpoint in
+            try datapath.attach(endpointInterface: endpoint.interfaceIndex)
+        }
+        try overlay.open()
+        for object in restored.lost {
+            log.notice(
+                "An endpoint is gone with its namespace", metadata: ["endpoint": "\(object)"])
+        }
+        for failure in restored.failed {
+            log.error("An endpoint can't be restored", metadata: ["error": "\(failure)"])
+        }
+        log.info(
+            "The datapath is in place", metadata: ["endpoints": "\(restored.restored.count)"])
+
+        try await serve(
+            configuration, peerFolder, trust, parameters, datapath, endpoints, folder, log)
+    }
+
+    private static func parameters(
+        of configuration: AgentConfiguration, file: String
+    ) throws -> ReachabilityParameters {
+        switch configuration.healthProfile {
+        case "default": .default
+        case "fast": .fast
+        case "frugal": .frugal
+        case let other:
+            throw ConfigurationError(
+                file, "health.profile: '\(other)' must be default, fast or frugal")
+        }
+    }
+
+    private static func makeDatapath(
+        _ configuration: AgentConfiguration, _ overlay: OverlayDevice
+    ) throws -> KernelDatapath {
+        var datapath = DatapathConfiguration(
+            node: configuration.node, underlayAddress: configuration.underlay,
+            underlayMTU: UInt16(clamping: overlay.underlayMTU), overlayInterface: overlay.index,
+            pinDirectory: configuration.paths.bpf, cgroupPath: configuration.paths.cgroup)
+        datapath.flowEvents = configuration.flowEvents
+        return try KernelDatapath(datapath)
+    }
+
+    private static func serve(
+        _ configuration: AgentConfiguration, _ peerFolder: PeerFolder, _ trust: TrustMaterial,
+        _ parameters: ReachabilityParameters, _ datapath: KernelDatapath,
+        _ endpoints: EndpointManager, _ folder: FolderWatcher, _ log: Logger
+    ) async throws {
+        let startedAt = Instant.monotonicNow
+        let peers = peerFolder.peers
+        let epochFile = DurableFile(path: configuration.paths.state + "/epoch")
+        let drainFile = DurableFile(path: configuration.paths.state + "/drain")
+        let isRestart = !datapath.frontendKeys().isEmpty
+        let store = MeshStore()
+        let statistics = TransportStatistics()
+
+        var effects: [StateEffect] = []
+        let core = StateCore(
+            configuration: configuration, peers: peers, store: store,
+            ownKey: trust.ledgerPublicKey, ledgerKey: trust.ledgerKey,
+            storedEpoch: try epochFile.read().flatMap { UInt32($0) } ?? 0,
+            drain: try readDrain(drainFile),
+            wasUp: Set(peers.map(\.id).filter { datapath.clusterWord($0).verdict == .up }),
+            now: startedAt, into: &effects)
+
+        // Health has a thread of its own: it never waits for state.
+        let healthGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let linkGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let links = try LinkService(
+            configuration: LinkConfiguration(
+                listen: TransportAddress(
+                    address: configuration.underlay, port: configuration.ports.state),
+                clusterID: configuration.cluster, incarnation: realTimeNanoseconds(),
+                security: trust.security),
+            statistics: statistics, logger: log, group: linkGroup)
+        let socket = HeartbeatSocket(
+            addresses: [
+                TransportAddress(
+                    address: configuration.underlay, port: configuration.ports.health)
+            ], statistics: statistics, group: healthGroup)
+        let (inputs, healthInputs) = AsyncStream.makeStream(of: HealthInput.self)
+        let health = HealthService(
+            loop: healthGroup.next(), own: configuration.node, instance: .random(in: 1...(.max)),
+            parameters: parameters, socket: socket, inputs: inputs, datapath: datapath, log: log)
+        let ender = FlowEnder(endpoints: endpoints, log: log)
+        let state = StateService(
+            core: core, effects: effects, links: links, socket: socket, folder: folder,
+            endpoints: endpoints, health: health, healthInputs: healthInputs, ender: ender,
+            epochFile: epochFile, drainFile: drainFile, log: log)
+        let reconciliation = ReconcileService(
+            store: store, datapath: datapath, isRestart: isRestart, log: log)
+        let hub = FlowHub<FlowEvent>()
+        let bridge = AdminBridge(
+            configuration: configuration, peerProblems: peerFolder.problems, startedAt: startedAt,
+            store: store, datapath: datapath, endpointManager: endpoints, state: state,
+            health: health, reconciliation: reconciliation, statistics: statistics, hub: hub)
+        let admin = AdminServer(
+            provider: bridge,
+            configuration: AdminServer.Configuration(
+                folder: configuration.paths.run, metricsPort: configuration.metricsPort),
+            logger: log)
+        let flows = FlowService(datapath: datapath, hub: hub, log: log)
+
+        // Dependencies first: they are stopped last.
+        let services: [any Service] = [
+            reconciliation, socket, links, health, state, flows, admin,
+        ]
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: services.map { .init(service: $0) },
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+        log.notice(
+            "weftd runs",
+            metadata: [
+                "cluster": "\(configuration.clusterName)", "peers": "\(peers.count)",
+                "version": "\(weftVersion)",
+            ])
+        try await group.run()
+        try await linkGroup.shutdownGracefully()
+        try await healthGroup.shutdownGracefully()
+    }
+
+    private static func readDrain(_ file: DurableFile) throws -> DrainDeclaration {
+        let fields = try file.read()?.split(whereSeparator: \.isWhitespace) ?? []
+        guard fields.count == 2, let generation = UInt64(fields[0]) else { return .never }
+        return DrainDeclaration(generation: generation, isDraining: fields[1] == "1")
+    }
+}

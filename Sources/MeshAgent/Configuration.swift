@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+public import MeshModel
+import Yams
+
+/// What a node's configuration file says, checked. Every path is absolute.
+public struct AgentConfiguration: Sendable {
+    public struct Member: Hashable, Sendable {
+        public let name: String
+        /// Underlay address.
+        public let address: Address
+    }
+
+    public struct Ports: Hashable, Sendable {
+        /// TCP: streams between nodes.
+        public var state: UInt16 = 4790
+        /// UDP: heartbeats.
+        public var health: UInt16 = 4791
+        /// UDP: the overlay.
+        public var vxlan: UInt16 = 8472
+    }
+
+    public struct Paths: Hashable, Sendable {
+        /// What survives a restart: addresses in use, the epoch.
+        public let state: String
+        /// A folder in a bpffs for this node's pins.
+        public let bpf: String
+        /// The cgroup v2 folder whose processes' sockets are translated.
+        public let cgroup: String
+        /// Admin sockets.
+        public let run: String
+        public let manifests: String
+        /// One file per other cluster.
+        public let peers: String
+        /// `ca.pem`, `node.pem`, `node.key`; on the publisher also `authority/`.
+        public let trust: String
+    }
+
+    public let mesh: String
+    public let clusterName: ClusterName
+    public let cluster: ClusterID
+    public let node: NodeID
+    public let zone: String
+    /// The node that sequences the cluster's ledger.
+    public let publisher: String
+    /// Every node of the cluster, this one included, sorted by name.
+    public let members: [Member]
+    public let underlay: Address
+    public let underlayInterface: String
+    public let podPrefixes: [Prefix]
+    public let ports: Ports
+    public let paths: Paths
+    public let healthProfile: String
+    public let flowEvents: Bool
+    /// Loopback port of the Prometheus metrics; nil: none.
+    public let metricsPort: UInt16?
+
+    public var isPublisher: Bool { publisher == node.name }
+}
+
+/// A configuration file that can't be used: the file, the field and what to do.
+public struct ConfigurationError: Error, CustomStringConvertible {
+    public let file: String
+    public let message: String
+    public var description: String { "\(file): \(message)" }
+
+    init(_ file: String, _ message: String) {
+        self.file = file
+        self.message = message
+    }
+}
+
+extension AgentConfiguration {
+    static let maximumFileBytes = 1 << 20
+
+    /// - Throws: ``ConfigurationError``: the agent doesn't start and has changed nothing.
+    public init(file: String) throws {
+        let raw = try decodeYAML(RawConfiguration.self, file: file)
+        func fail(_ message: String) -> ConfigurationError { ConfigurationError(file, message) }
+
+        guard isSubdomain(raw.mesh) else {
+            throw fail("mesh: '\(raw.mesh)' is not a DNS name")
+        }
+        guard let clusterName = ClusterName(rawValue: raw.cluster.name) else {
+            throw fail(
+                "cluster.name: '\(raw.cluster.name)' must be 1 to 32 characters of a-z, 0-9 and -")
+        }
+        guard let cluster = UInt16(exactly: raw.cluster.id).flatMap(ClusterID.init) else {
+            throw fail("cluster.id: \(raw.cluster.id) must be 1 to \(ClusterID.maximum)")
+        }
+        guard let node = NodeID(cluster: cluster, name: raw.node.name) else {
+            throw fail("node.name: '\(raw.node.name)' is not a DNS name")
+        }
+        let members = try raw.nodes.map { member in
+            guard let address = Address(member.address), isSubdomain(member.name) else {
+                throw fail(
+                    "nodes: '\(member.name)' at '\(member.address)' needs a DNS name and an IP address"
+                )
+            }
+            return Member(name: member.name, address: address)
+        }.sorted { $0.name < $1.name }
+        guard Set(members.map(\.name)).count == members.count,
+            Set(members.map(\.address)).count == members.count
+        else { throw fail("nodes: a name or an address is listed twice") }
+        guard members.contains(where: { $0.name == node.name }) else {
+            throw fail("nodes: this node, '\(node.name)', is not listed; add it with its address")
+        }
+        guard members.contains(where: { $0.name == raw.publisher }) else {
+            throw fail("publisher: '\(raw.publisher)' is not among nodes")
+        }
+        guard let underlay = Address(raw.underlay.address) else {
+            throw fail("underlay.address: '\(raw.underlay.address)' is not an IP address")
+        }
+        let prefixes = try raw.podPrefixes.map { text in
+            guard let prefix = Prefix(text) else {
+                throw fail("podPrefixes: '\(text)' is not a prefix such as 10.1.0.0/24")
+            }
+            return prefix
+        }
+        for (index, prefix) in prefixes.enumerated() {
+            if let other = prefixes[..<index].first(where: { $0.overlaps(prefix) }) {
+                throw fail("podPrefixes: \(prefix) overlaps \(other)")
+            }
+        }
+
+        self.init(
+            mesh: raw.mesh, clusterName: clusterName, cluster: cluster, node: node,
+            zone: raw.node.zone ?? "", publisher: raw.publisher, members: members,
+            underlay: underlay, underlayInterface: raw.underlay.interface, podPrefixes: prefixes,
+            ports: Ports(
+                state: raw.ports?.state ?? Ports().state,
+                health: raw.ports?.health ?? Ports().health,
+                vxlan: raw.ports?.vxlan ?? Ports().vxlan),
+            paths: Paths(
+                state: raw.paths.state, bpf: raw.paths.bpf, cgroup: raw.paths.cgroup,
+                run: raw.paths.run, manifests: raw.paths.manifests, peers: raw.paths.peers,
+                trust: raw.paths.trust),
+            healthProfile: raw.health?.profile ?? "default",
+            flowEvents: raw.flowEvents ?? true, metricsPort: raw.metricsPort)
+    }
+}
+
+private struct RawConfiguration: Decodable {
+    struct Cluster: Decodable {
+        let name: String
+        let id: Int
+    }
+    struct Node: Decodable {
+        let name: String
+        let zone: String?
+    }
+    struct Member: Decodable {
+        let name: String
+        let address: String
+    }
+    struct Underlay: Decodable {
+        let address: String
+        let interface: String
+    }
+    struct Ports: Decodable {
+        let state: UInt16?
+        let health: UInt16?
+        let vxlan: UInt16?
+    }
+    struct Paths: Decodable {
+        let state: String
+        let bpf: String
+        let cgroup: String
+        let run: String
+        let manifests: String
+        let peers: String
+        let trust: String
+    }
+    struct Health: Decodable {
+        let profile: String?
+    }
+
+    let mesh: String
+    let cluster: Cluster
+    let node: Node
+    let publisher: String
+    let nodes: [Member]
+    let underlay: Underlay
+    let podPrefixes: [String]
+    let ports: Ports?
+    let paths: Paths
+    let health: Health?
+    let flowEvents: Bool?
+    let metricsPort: UInt16?
+}
+
+/// Reads a YAML file of at most ``AgentConfiguration/maximumFileBytes``.
+func decodeYAML<Value: Decodable>(_: Value.Type, file: String) throws -> Value {
+    let data: Data
+    do {
+        data = try Data(contentsOf: URL(filePath: file))
+    } catch {
+        throw ConfigurationError(file, "can't be read: \(error)")
+    }
+    guard data.count <= AgentConfiguration.maximumFileBytes else {
+        throw ConfigurationError(
+            file, "is larger than \(AgentConfiguration.maximumFileBytes) bytes")
+    }
+    do {
+        return try YAMLDecoder().decode(Value.self, from: data)
+    } catch let error as DecodingError {
+        throw ConfigurationError(file, describe(error))
+    } catch {
+        throw ConfigurationError(file, "is not YAML: \(error)")
+    }
+}
+
+private func describe(_ error: DecodingError) -> String {
+    func path(_ context: DecodingError.Context) -> String {
+        context.codingPath.map(\.stringValue).joined(separator: ".")
+    }
+    switch error {
+    case .keyNotFound(let key, let context):
+        let prefix = path(context)
+        return "\(prefix.isEmpty ? "" : prefix + ".")\(key.stringValue) is missing"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context),
+        .dataCorrupted(let context):
+        return "\(path(context)): \(context.debugDescription)"
+    @unknown default:
+        return "\(error)"
+    }
+}

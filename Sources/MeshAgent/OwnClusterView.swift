@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+/// What a node believes about its own cluster: the ledger, and over it what must not wait for the
+/// ledger: this node's own endpoints always, all nodes' reports while no publisher answers.
+///
+/// Every mutation returns the keys whose resolved record may have changed.
+struct OwnClusterView {
+    private let node: String
+    private var ledger: [RecordKey: [UInt8]] = [:]
+    /// By node; each holds what that node last reported.
+    private var reports: [String: [RecordKey: [UInt8]]] = [:]
+    private(set) var usesReports = false
+
+    init(node: String) { self.node = node }
+
+    mutating func applyLedger(puts: [RecordKey: [UInt8]], deletes: some Sequence<RecordKey>)
+        -> Set<RecordKey>
+    {
+        var changed = Set(puts.keys)
+        ledger.merge(puts) { $1 }
+        for key in deletes {
+            ledger[key] = nil
+            changed.insert(key)
+        }
+        return changed
+    }
+
+    mutating func setReport(of reporter: String, _ records: [RecordKey: [UInt8]]) -> Set<RecordKey>
+    {
+        let old = reports.updateValue(records, forKey: reporter) ?? [:]
+        guard counts(reporter) else { return [] }
+        return Set(records.filter { old[$0.key] != $0.value }.keys)
+            .union(old.keys.filter { records[$0] == nil })
+    }
+
+    mutating func setPublisherAnswers(_ answers: Bool) -> Set<RecordKey> {
+        guard usesReports == answers else { return [] }
+        usesReports = !answers
+        return reports.values.reduce(into: Set()) { $0.formUnion($1.keys) }
+            .union(ledger.keys.filter { $0.kind == .endpoint })
+    }
+
+    /// The record in force, nil for none. Reports carry labels instead of identities: an endpoint
+    /// that the ledger knows with the same addresses keeps the identity it has there.
+    func record(for key: RecordKey) -> [UInt8]? {
+        guard key.kind == .endpoint else {
+            return usesReports ? reported(key) ?? ledger[key] : ledger[key]
+        }
+        if let own = reports[node]?[key] ?? (usesReports ? reported(key) : nil) {
+            return withLedgerIdentity(own, key)
+        }
+        guard let published = ledger[key], let home = homeNode(of: published) else { return nil }
+        return counts(home) && reports[home] != nil ? nil : published
+    }
+
+    private func counts(_ reporter: String) -> Bool { reporter == node || usesReports }
+
+    /// This node's word first, then the others' in the order of their names.
+    private func reported(_ key: RecordKey) -> [UInt8]? {
+        reports[node]?[key]
+            ?? reports.filter { $0.value[key] != nil }.min { $0.key < $1.key }?.value[key]
+    }
+
+    private func homeNode(of endpoint: [UInt8]) -> String? {
+        (try? EndpointRecord(encoded: endpoint))?.node
+    }
+
+    private func withLedgerIdentity(_ reported: [UInt8], _ key: RecordKey) -> [UInt8] {
+        guard let published = ledger[key],
+            let mine = try? EndpointRecord(encoded: reported),
+            let theirs = try? EndpointRecord(encoded: published),
+            mine.addresses == theirs.addresses, mine.node == theirs.node
+        else { return reported }
+        return EndpointRecord(
+            object: mine.object, node: mine.node, addresses: mine.addresses,
+            identity: theirs.identity, labels: mine.labels
+        ).encoded
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+public import MeshModel
+public import MeshTransport
+
+/// Another cluster of the mesh, as `peers.d/NAME.yaml` describes it.
+public struct PeerCluster: Hashable, Sendable {
+    public let name: ClusterName
+    public let id: ClusterID
+    /// Where its relays take streams: underlay address and TCP port.
+    public let addresses: [TransportAddress]
+    /// PEM certificates of its authority.
+    public let bundle: String
+    /// Ed25519 public key that signs its ledger, 32 bytes.
+    public let ledgerKey: [UInt8]
+    /// Pod addresses it may announce.
+    public let podPrefixes: [Prefix]
+}
+
+/// The peers folder, read: usable peers, and why a file is not.
+public struct PeerFolder: Sendable {
+    public static let maximumPeers = 4095
+    public var peers: [PeerCluster] = []
+    public var problems: [ConfigurationError] = []
+
+    /// Reads every `.yaml` file of the folder in the order of their names. A file that can't be used,
+    /// repeats a name or an ID, or overlaps an earlier cluster's prefixes is left out and reported.
+    public init(folder: String, own configuration: AgentConfiguration) {
+        let names: [String]
+        do {
+            names = try FileManager.default.contentsOfDirectory(atPath: folder)
+                .filter { $0.hasSuffix(".yaml") }.sorted()
+        } catch {
+            problems.append(ConfigurationError(folder, "can't be listed: \(error)"))
+            return
+        }
+        if names.count > Self.maximumPeers {
+            problems.append(
+                ConfigurationError(
+                    folder, "holds \(names.count) files; only \(Self.maximumPeers) are read"))
+        }
+        for name in names.prefix(Self.maximumPeers) {
+            let file = folder + "/" + name
+            do {
+                let peer = try PeerCluster(file: file)
+                try check(peer, file: file, own: configuration)
+                peers.append(peer)
+            } catch let error as ConfigurationError {
+                problems.append(error)
+            } catch {
+                problems.append(ConfigurationError(file, "\(error)"))
+            }
+        }
+    }
+
+    private func check(
+        _ peer: PeerCluster, file: String, own: AgentConfiguration
+    ) throws(ConfigurationError) {
+        if peer.name == own.clusterName || peer.id == own.cluster {
+            throw ConfigurationError(
+                file,
+                "cluster '\(peer.name)' (ID \(peer.id)) has this cluster's own name or ID; every cluster of a mesh needs its own"
+            )
+        }
+        for other in peers {
+            if other.name == peer.name || other.id == peer.id {
+                throw ConfigurationError(
+                    file, "name '\(peer.name)' or ID \(peer.id) is already used by '\(other.name)'")
+            }
+            if let (mine, theirs) = overlap(peer.podPrefixes, other.podPrefixes) {
+                throw ConfigurationError(
+                    file, "pod prefix \(mine) overlaps \(theirs) of cluster '\(other.name)'")
+            }
+        }
+        if let (mine, theirs) = overlap(peer.podPrefixes, own.podPrefixes) {
+            throw ConfigurationError(file, "pod prefix \(mine) overlaps this node's own \(theirs)")
+        }
+    }
+}
+
+private func overlap(_ left: [Prefix], _ right: [Prefix]) -> (Prefix, Prefix)? {
+    for one in left {
+        if let other = right.first(where: { $0.overlaps(one) }) { return (one, other) }
+    }
+    return nil
+}
+
+extension PeerCluster {
+    init(file: String) throws {
+        let raw = try decodeYAML(RawPeer.self, file: file)
+        guard let name = ClusterName(rawValue: raw.name) else {
+            throw ConfigurationError(
+                file, "name: '\(raw.name)' must be 1 to 32 characters of a-z, 0-9 and -")
+        }
+        guard let id = UInt16(exactly: raw.id).flatMap(ClusterID.init) else {
+            throw ConfigurationError(file, "id: \(raw.id) must be 1 to \(ClusterID.maximum)")
+        }
+        let addresses = try raw.addresses.map { text in
+            guard let address = TransportAddress(parsing: text) else {
+                throw ConfigurationError(
+                    file, "addresses: '\(text)' is not an address and port such as 192.0.2.1:4790")
+            }
+            return address
+        }
+        guard !addresses.isEmpty else { throw ConfigurationError(file, "addresses is empty") }
+        guard let key = Data(base64Encoded: raw.ledgerKey), key.count == 32 else {
+            throw ConfigurationError(file, "ledgerKey is not 32 bytes of base64")
+        }
+        let prefixes = try raw.charter.podPrefixes.map { text in
+            guard let prefix = Prefix(text) else {
+                throw ConfigurationError(file, "charter.podPrefixes: '\(text)' is not a prefix")
+            }
+            return prefix
+        }
+        self.init(
+            name: name, id: id, addresses: addresses, bundle: raw.bundle, ledgerKey: Array(key),
+            podPrefixes: prefixes)
+    }
+}
+
+extension TransportAddress {
+    /// `192.0.2.1:4790` or `[2001:db8::1]:4790`.
+    init?(parsing text: String) {
+        guard let colon = text.lastIndex(of: ":"),
+            let port = UInt16(text[text.index(after: colon)...]), port > 0
+        else { return nil }
+        var host = text[..<colon]
+        if host.first == "[", host.last == "]" { host = host.dropFirst().dropLast() }
+        guard let address = Address(String(host)) else { return nil }
+        self.init(address: address, port: port)
+    }
+}
+
+private struct RawPeer: Decodable {
+    struct Charter: Decodable {
+        let podPrefixes: [String]
+    }
+
+    let name: String
+    let id: Int
+    let addresses: [String]
+    let bundle: String
+    let ledgerKey: String
+    let charter: Charter
+}

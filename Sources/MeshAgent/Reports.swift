@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+/// What this node says of itself, and what of it still has to be told.
+struct OwnReport {
+    /// Below the transport's frame limit, with room for one more record of the largest size.
+    static let chunkBytes = 512 * 1024
+
+    private(set) var records: [RecordKey: Message.Report.Put] = [:]
+
+    var values: [RecordKey: [UInt8]] { records.mapValues(\.value) }
+
+    /// Makes `current` the report.
+    ///
+    /// - Parameter now: nanoseconds of the real-time clock; what reads differently than before is
+    ///   as old as this.
+    /// - Returns: the messages that bring a listener who knew the previous report up to date.
+    mutating func replace(with current: [RecordKey: [UInt8]], now: UInt64) -> [Message] {
+        let gone = records.keys.filter { current[$0] == nil }.sorted()
+        for key in gone { records[key] = nil }
+        var puts: [Message.Report.Put] = []
+        for (key, value) in current where records[key]?.value != value {
+            let put = Message.Report.Put(key: key, since: now, value: value)
+            records[key] = put
+            puts.append(put)
+        }
+        guard !puts.isEmpty || !gone.isEmpty else { return [] }
+        return Self.chunks(of: puts.sorted { $0.key < $1.key }, deletes: gone).map { .report($0) }
+    }
+
+    /// The messages for a listener who knows nothing.
+    var full: [Message] {
+        var reports = Self.chunks(of: records.values.sorted { $0.key < $1.key }, deletes: [])
+        reports[0].opens = true
+        reports[reports.count - 1].closes = true
+        return reports.map { .report($0) }
+    }
+
+    private static func chunks(
+        of puts: [Message.Report.Put], deletes: [RecordKey]
+    ) -> [Message.Report] {
+        var reports = [Message.Report(opens: false, closes: false, puts: [], deletes: deletes)]
+        var size = 0
+        for put in puts {
+            let bytes = put.value.count + RecordKey.maximumLength
+            if size + bytes > chunkBytes {
+                reports.append(Message.Report(opens: false, closes: false, puts: [], deletes: []))
+                size = 0
+            }
+            reports[reports.count - 1].puts.append(put)
+            size += bytes
+        }
+        return reports
+    }
+}
+
+/// The reports of all nodes of the own cluster, as far as this node received them.
+struct ReportBook {
+    private(set) var reports: [String: [RecordKey: Message.Report.Put]] = [:]
+    /// What the complete report that is arriving has put so far.
+    private var arriving: [String: Set<RecordKey>] = [:]
+
+    /// - Returns: the keys of `reporter` that read differently now.
+    mutating func apply(_ report: Message.Report, from reporter: String) -> Set<RecordKey> {
+        var records = reports[reporter] ?? [:]
+        var changed: Set<RecordKey> = []
+        if report.opens { arriving[reporter] = [] }
+        arriving[reporter]?.formUnion(report.puts.map(\.key))
+        for put in report.puts where records[put.key] != put {
+            records[put.key] = put
+            changed.insert(put.key)
+        }
+        for key in report.deletes where records.removeValue(forKey: key) != nil {
+            changed.insert(key)
+        }
+        if report.closes, let kept = arriving.removeValue(forKey: reporter) {
+            changed.formUnion(records.keys.filter { !kept.contains($0) })
+            records = records.filter { kept.contains($0.key) }
+        }
+        reports[reporter] = records
+        return changed
+    }
+
+    func values(of reporter: String) -> [RecordKey: [UInt8]] {
+        (reports[reporter] ?? [:]).mapValues(\.value)
+    }
+}

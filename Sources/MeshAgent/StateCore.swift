@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import MeshKubernetes
+import MeshModel
+import MeshReachability
+import MeshReplication
+import MeshStore
+import MeshTransport
+
+/// What ``StateCore`` wants done, in order.
+enum StateEffect: Sendable {
+    case send([UInt8], over: LinkID)
+    case health(HealthInput)
+    /// Before anything of the epoch is sent.
+    case persistEpoch(UInt32)
+    case persistDrain(DrainDeclaration)
+    case note(StateNote)
+}
+
+enum HealthInput: Sendable {
+    case follow(HealthService.Plan)
+    case relayReport(RelayReport)
+    case heard(NodeID)
+    case claim(Message.DeadNodes)
+    case moved(ClusterID, Position)
+    case announce(head: Position, rollup: RollupHash)
+    case declare(DrainDeclaration)
+}
+
+/// What an operator may want to know.
+enum StateNote: Sendable {
+    case linkUp(NodeID)
+    case linkDown(NodeID)
+    case undecodable(from: NodeID, DecodingFault)
+    /// A node spoke of something that isn't its to say.
+    case outOfTurn(from: NodeID, String)
+    case rejected(RejectionReason, from: NodeID?)
+    case refused(ClusterID, String)
+    case frozen(ClusterID, Position)
+    case thawed(ClusterID, Position)
+    case publisherLost
+    case publisherBack
+    case opened(epoch: UInt32)
+    case publishingFailed(CommitFault)
+    case complete
+}
+
+/// Everything a node knows and tells, without sockets, clocks or log: frames and reports come in,
+/// frames and rows go out.
+struct StateCore {
+    /// This long after it last answered, nodes go by each other's reports.
+    static let publisherSilence = Duration.seconds(1)
+    /// How long a publisher that starts waits for those who may know its earlier epochs.
+    static let openingWait = Duration.milliseconds(1500)
+    /// Nodes of a cluster hear of each other at least this often.
+    static let sayingInterval = Duration.milliseconds(500)
+    static let maintenanceInterval = Duration.seconds(1)
+
+    let configuration: AgentConfiguration
+    let peers: [PeerCluster]
+    let store: MeshStore
+    /// Of the own cluster, in the order of their rank.
+    let relays: [String]
+    var isRelay: Bool { relays.contains(configuration.node.name) }
+
+    private(set) var synchroniser: Synchroniser
+    private(set) var tables: RecordTables
+    private(set) var links: [LinkID: NodeID] = [:]
+    private(set) var refusals: [ClusterID: [String: String]] = [:]
+    private(set) var frozen: Set<ClusterID> = []
+    private(set) var isComplete = false
+    private(set) var drain: DrainDeclaration
+    private var ownReport = OwnReport()
+    private var book = ReportBook()
+    private var view: OwnClusterView
+    private var publisher: Publisher?
+    private let ledgerKey: Curve25519.Signing.PrivateKey?
+    private var storedEpoch: UInt32
+    private var isOpen = false
+    private let startedAt: Instant
+    private var publisherHeard: Instant
+    private var nextSaying: Instant
+    private var nextMaintenance: Instant
+    private var planBasis: PlanBasis?
+
+    /// What the health plan follows from; it is made anew when this changes.
+    private struct PlanBasis: Equatable, Sendable {
+        let nodes: UInt64
+        let inUse: Set<ClusterID>
+    }
+    private var wasUp: Set<ClusterID>
+
+    /// - Parameters:
+    ///   - ownKey: verifies the own cluster's ledger.
+    ///   - ledgerKey: signs it; on the publisher only.
+    ///   - storedEpoch: the highest this node ever opened.
+    ///   - wasUp: clusters that the kernel holds as up from before a restart.
+    init(
+        configuration: AgentConfiguration, peers: [PeerCluster], store: MeshStore,
+        ownKey: Curve25519.Signing.PublicKey, ledgerKey: Curve25519.Signing.PrivateKey?,
+        storedEpoch: UInt32, drain: DrainDeclaration, wasUp: Set<ClusterID>, now: Instant,
+        into effects: inout [StateEffect]
+    ) {
+        self.configuration = configuration
+        self.peers = peers
+        self.store = store
+        self.ledgerKey = ledgerKey
+        self.storedEpoch = storedEpoch
+        self.drain = drain
+        self.wasUp = wasUp
+        startedAt = now
+        publisherHeard = now
+        nextSaying = now
+        nextMaintenance = now
+        relays = RelayChoice.relays(
+            among: configuration.members.map { RelayCandidate(name: $0.name, zone: "") },
+            of: configuration.cluster)
+        view = OwnClusterView(node: configuration.node.name)
+        tables = RecordTables(own: configuration.node, store: store)
+        synchroniser = Synchroniser(filter: Charter(peers).judge)
+        if ledgerKey != nil {
+            publisher = Publisher(cluster: configuration.cluster, name: configuration.clusterName)
+        }
+        var replication: [ReplicationEffect] = []
+        synchroniser.add(owner: configuration.cluster, key: ownKey, into: &replication)
+        for peer in peers {
+            guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: peer.ledgerKey)
+            else { continue }
+            synchroniser.add(owner: peer.id, key: key, into: &replication)
+        }
+        store.write { [configuration, peers] tables in
+            tables.clusters.upsert(
+                ClusterRow(
+                    id: configuration.cluster, name: configuration.clusterName,
+                    podPrefixes: configuration.podPrefixes, sourceCheck: .node, isLocal: true))
+            for peer in peers {
+                tables.clusters.upsert(
+                    ClusterRow(
+                        id: peer.id, name: peer.name, podPrefixes: peer.podPrefixes,
+                        sourceCheck: .node, isLocal: false))
+            }
+            tables.clusters.declareComplete()
+        }
+        if drain.generation > 0 { effects.append(.health(.declare(drain))) }
+        announce(into: &effects)
+    }
+
+    var reportConflicts: [String] { publisher?.conflicts ?? [] }
+    var publisherAnswers: Bool { !view.usesReports }
+}
+
+// MARK: Links
+
+extension StateCore {
+    mutating func linkUp(_ link: LinkID, to node: NodeID, into effects: inout [StateEffect]) {
+        links[link] = node
+        effects.append(.note(.linkUp(node)))
+        perform(&effects) { core, replication in
+            core.synchroniser.linkUp(link.replication, into: &replication)
+        }
+        guard node.cluster == configuration.cluster else { return }
+        for message in ownReport.full { effects.append(.send(message.encoded, over: link)) }
+        effects.append(.send(drainMessage.encoded, over: link))
+    }
+
+    mutating func linkDown(_ link: LinkID, into effects: inout [StateEffect]) {
+        guard let node = links.removeValue(forKey: link) else { return }
+        effects.append(.note(.linkDown(node)))
+        perform(&effects) { core, replication in
+            core.synchroniser.linkDown(link.replication, into: &replication)
+        }
+    }
+
+    mutating func receive(
+        _ frame: [UInt8], over link: LinkID, at now: Instant, into effects: inout [StateEffect]
+    ) {
+        guard let node = links[link] else { return }
+        let isOwn = node.cluster == configuration.cluster
+        if isOwn {
+            effects.append(.health(.heard(node)))
+            if node.name == configuration.publisher { heardPublisher(at: now, into: &effects) }
+        }
+        let message: Message
+        do throws(DecodingFault) {
+            message = try Message(encoded: frame)
+        } catch {
+            effects.append(.note(.undecodable(from: node, error)))
+            return
+        }
+        switch message {
+        case .replication(let bytes):
+            perform(&effects) { core, replication in
+                core.synchroniser.receive(bytes, from: link.replication, into: &replication)
+            }
+        case .report(let report) where isOwn: take(report, from: node, at: now, into: &effects)
+        case .paths(let report) where isOwn && report.relay == node.name:
+            effects.append(.health(.relayReport(report)))
+        case .deadNodes(let claim) where isOwn || claim.relay == node:
+            effects.append(.health(.claim(claim)))
+            if !isOwn { tellOwn(.deadNodes(claim), into: &effects) }
+        case .drain(let wish) where isOwn: take(wish, into: &effects)
+        case .report, .paths, .deadNodes, .drain:
+            effects.append(.note(.outOfTurn(from: node, "message")))
+        }
+    }
+
+    func tellOwn(_ message: Message, into effects: inout [StateEffect]) {
+        tell(message, into: &effects) { $0.cluster == configuration.cluster }
+    }
+
+    func tellOthers(_ message: Message, into effects: inout [StateEffect]) {
+        tell(message, into: &effects) { $0.cluster != configuration.cluster }
+    }
+
+    private func tell(
+        _ message: Message, into effects: inout [StateEffect], where matches: (NodeID) -> Bool
+    ) {
+        let frame = message.encoded
+        for (link, node) in links.sorted(by: { $0.key < $1.key }) where matches(node) {
+            effects.append(.send(frame, over: link))
+        }
+    }
+}
+
+// MARK: This node's own word
+
+extension StateCore {
+    /// What the folder and the attached endpoints say now.
+    mutating func setOwn(
+        folder: FolderSnapshot, endpoints: [ObjectName: OwnEndpoint], at now: Instant,
+        realTime: UInt64, into effects: inout [StateEffect]
+    ) {
+        var records = folder.records
+        let node = NodeRecord(
+            name: configuration.node.name, outerAddresses: [configuration.underlay],
+            podPrefixes: configuration.podPrefixes, zone: configuration.zone, isRelay: isRelay)
+        records[node.key] = node.encoded
+        for (object, endpoint) in endpoints {
+            let labels = endpoint.labels.merging(folder.podLabels[object] ?? [:]) { $1 }
+            let record = EndpointRecord(
+                object: object, node: configuration.node.name, addresses: endpoint.addresses,
+                identity: Identity(rawValue: 0), labels: labels)
+            records[record.key] = record.encoded
+        }
+        tables.setInterfaces(endpoints.mapValues(\.interface))
+        let messages = ownReport.replace(with: records, now: realTime)
+        for message in messages {
+            tellOwn(message, into: &effects)
+            guard case .report(let report) = message else { continue }
+            take(report, from: configuration.node, at: now, into: &effects)
+        }
+    }
+
+    mutating func setDrain(
+        _ isDraining: Bool, generation: UInt64, into effects: inout [StateEffect]
+    ) {
+        take(
+            Message.DrainWish(
+                isDraining: isDraining, generation: max(generation, drain.generation + 1)),
+            into: &effects)
+        tellOwn(drainMessage, into: &effects)
+    }
+
+    private var drainMessage: Message {
+        .drain(Message.DrainWish(isDraining: drain.isDraining, generation: drain.generation))
+    }
+
+    private mutating func take(_ wish: Message.DrainWish, into effects: inout [StateEffect]) {
+        guard wish.generation > drain.generation else { return }
+        drain = DrainDeclaration(generation: wish.generation, isDraining: wish.isDraining)
+        effects.append(.persistDrain(drain))
+        effects.append(.health(.declare(drain)))
+    }
+}
+
+/// An endpoint of this node, as its report tells it.
+struct OwnEndpoint: Hashable, Sendable {
+    let addresses: [Address]
+    let labels: Labels
+    let interface: LocalInterface
+}
+
+// MARK: Reports and the ledger
+
+extension StateCore {
+    private mutating func take(
+        _ report: Message.Report, from node: NodeID, at now: Instant,
+        into effects: inout [StateEffect]
+    ) {
+        let changed = book.apply(report, from: node.name)
+        let affected = view.setReport(of: node.name, book.values(of: node.name))
+        applyOwn(affected, into: &effects)
+        guard isOpen else { return }
+        publish(publisher?.apply(changed, of: node.name, from: book) ?? [], into: &effects)
+        if report.closes { sweep(into: &effects) }
+    }
+
+    private mutating func publish(_ changes: [LedgerChange], into effects: inout [StateEffect]) {
+        guard !changes.isEmpty else { return }
+        perform(&effects) { core, replication in
+            do throws(CommitFault) {
+                try core.synchroniser.publish(changes, into: &replication)
+                return nil
+            } catch {
+                return .publishingFailed(error)
+            }
+        }
+    }
+
+    private mutating func sweep(into effects: inout [StateEffect]) {
+        let stale = publisher?.stale(
+            in: synchroniser.view(of: configuration.cluster), reporters: Set(book.reports.keys),
+            members: Set(configuration.members.map(\.name)))
+        publish(stale ?? [], into: &effects)
+    }
+
+    private mutating func open(at now: Instant, into effects: inout [StateEffect]) {
+        guard let ledgerKey, !isOpen else { return }
+        let isInformed =
+            !links.isEmpty
+            && links.keys.allSatisfy {
+                synchroniser.isCaughtUp(with: $0.replication)
+            } && links.count >= min(configuration.members.count - 1 + peers.count, 1)
+        guard
+            isInformed && now - startedAt > Self.openingWait / 3
+                || now - startedAt > Self.openingWait
+                || configuration.members.count == 1 && peers.isEmpty
+        else { return }
+        let known = synchroniser.head(of: configuration.cluster)?.position.epoch ?? 0
+        let epoch = max(known, storedEpoch) + 1
+        storedEpoch = epoch
+        effects.append(.persistEpoch(epoch))
+        effects.append(.note(.opened(epoch: epoch)))
+        synchroniser.open(Ledger(owner: configuration.cluster, epoch: epoch, key: ledgerKey))
+        isOpen = true
+        publisher?.adopt(synchroniser.view(of: configuration.cluster))
+        for (node, records) in book.reports.sorted(by: { $0.key < $1.key }) {
+            publish(
+                publisher?.apply(records.keys, of: node, from: book) ?? [], into: &effects)
+        }
+        sweep(into: &effects)
+    }
+
+    /// Runs `body` on the synchroniser and carries out what it wants.
+    private mutating func perform(
+        _ effects: inout [StateEffect],
+        _ body: (inout StateCore, inout [ReplicationEffect]) -> StateNote?
+    ) {
+        var replication: [ReplicationEffect] = []
+        if let note = body(&self, &replication) { effects.append(.note(note)) }
+        var moved = false
+        for effect in replication {
+            switch effect {
+            case .send(let bytes, let link):
+                effects.append(
+                    .send(Message.replication(bytes).encoded, over: LinkID(rawValue: link.rawValue))
+                )
+            case .changed(let update):
+                moved = true
+                apply(update, into: &effects)
+            case .rejected(let reason, let link):
+                effects.append(
+                    .note(.rejected(reason, from: links[LinkID(rawValue: link.rawValue)])))
+            case .frozen(let owner, let position):
+                frozen.insert(owner)
+                effects.append(.note(.frozen(owner, position)))
+            case .thawed(let owner, let position):
+                frozen.remove(owner)
+                effects.append(.note(.thawed(owner, position)))
+            }
+        }
+        if moved { settle(into: &effects) }
+    }
+
+    private mutating func perform(
+        _ effects: inout [StateEffect],
+        _ body: (inout StateCore, inout [ReplicationEffect]) -> Void
+    ) {
+        perform(&effects) { core, replication -> StateNote? in
+            body(&core, &replication)
+            return nil
+        }
+    }
+
+    private mutating func apply(_ update: LedgerUpdate, into effects: inout [StateEffect]) {
+        effects.append(.health(.moved(update.owner, update.position)))
+        for key in update.puts.map(\.key) + update.deletes { refusals[update.owner]?[key] = nil }
+        for refused in update.refused {
+            refusals[update.owner, default: [:]][refused.key] = refused.reason
+            effects.append(.note(.refused(update.owner, refused.reason)))
+        }
+        var changes: RecordTables.Changes = [:]
+        for put in update.puts {
+            if let key = RecordKey(put.key) { changes[key] = .some(put.value) }
+        }
+        for deleted in update.deletes {
+            if let key = RecordKey(deleted) { changes[key] = .some(nil) }
+        }
+        guard update.owner == configuration.cluster else {
+            tables.apply(changes, of: update.owner)
+            return
+        }
+        applyOwn(
+            view.applyLedger(
+                puts: changes.compactMapValues { $0 },
+                deletes: changes.filter { $0.value == nil }.map(\.key)),
+            into: &effects)
+    }
+
+    private mutating func applyOwn(_ keys: Set<RecordKey>, into effects: inout [StateEffect]) {
+        guard !keys.isEmpty else { return }
+        tables.apply(
+            Dictionary(keys.map { ($0, view.record(for: $0)) }) { first, _ in first },
+            of: configuration.cluster)
+        settle(into: &effects)
+    }
+}
+
+// MARK: Time
+
+extension StateCore {
+    /// Call every 100 ms.
+    mutating func tick(at now: Instant, into effects: inout [StateEffect]) {
+        open(at: now, into: &effects)
+        if configuration.isPublisher {
+            if isOpen { heardPublisher(at: now, into: &effects) }
+        } else if now - publisherHeard > Self.publisherSilence, !view.usesReports {
+            effects.append(.note(.publisherLost))
+            applyOwn(view.setPublisherAnswers(false), into: &effects)
+        }
+        if now >= nextSaying {
+            nextSaying = now + Self.sayingInterval
+            tellOwn(drainMessage, into: &effects)
+        }
+        if now >= nextMaintenance {
+            nextMaintenance = now + Self.maintenanceInterval
+            perform(&effects) { core, replication in
+                core.synchroniser.tick(at: now, into: &replication)
+            }
+        }
+    }
+
+    private mutating func heardPublisher(at now: Instant, into effects: inout [StateEffect]) {
+        publisherHeard = now
+        guard view.usesReports, synchroniser.head(of: configuration.cluster) != nil else { return }
+        effects.append(.note(.publisherBack))
+        applyOwn(view.setPublisherAnswers(true), into: &effects)
+    }
+
+    /// After rows changed: what health has to watch, and whether everybody has spoken.
+    private mutating func settle(into effects: inout [StateEffect]) {
+        announce(into: &effects)
+        let basis = PlanBasis(
+            nodes: store.read { $0.nodes.revision }, inUse: tables.clustersInUse)
+        if basis != planBasis {
+            planBasis = basis
+            effects.append(.health(.follow(healthPlan(inUse: basis.inUse))))
+        }
+        let everybody = [configuration.cluster] + peers.map(\.id)
+        guard !isComplete,
+            everybody.allSatisfy({
+                synchroniser.head(of: $0).map { $0.position > .origin } ?? false
+            })
+        else { return }
+        isComplete = true
+        store.write {
+            $0.frontends.declareComplete()
+            $0.endpoints.declareComplete()
+            $0.nodes.declareComplete()
+            $0.identities.declareComplete()
+        }
+        effects.append(.note(.complete))
+    }
+
+    private func announce(into effects: inout [StateEffect]) {
+        let rollup = synchroniser.rollup
+        effects.append(
+            .health(
+                .announce(
+                    head: synchroniser.head(of: configuration.cluster)?.position ?? .origin,
+                    rollup: RollupHash(
+                        high: rollup.prefix(8).reduce(0) { $0 << 8 | UInt64($1) },
+                        low: rollup.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }))))
+    }
+
+    private func healthPlan(inUse: Set<ClusterID>) -> HealthService.Plan {
+        let nodes = store.read { $0.nodes.rows }
+        var plan = HealthService.Plan(
+            clusters: peers.map(\.id), inUse: inUse.sorted(), nodes: nodes.map(\.id))
+        let relayRows = Dictionary(grouping: nodes.filter(\.isRelay)) { $0.id.cluster }
+        for peer in peers {
+            let rows = Dictionary((relayRows[peer.id] ?? []).map { ($0.id.name, $0) }) { $1 }
+            let ranked = RelayChoice.relays(
+                among: rows.values.map { RelayCandidate(name: $0.id.name, zone: "") },
+                of: peer.id, count: rows.count
+            ).compactMap { rows[$0]?.id }
+            let paths = RelayChoice.paths(from: relays, to: ranked)
+            for path in paths {
+                plan.paths.append(
+                    PathPlan(
+                        path: path, isInUse: inUse.contains(peer.id),
+                        isSingle: paths.count == 1, wasUp: wasUp.contains(peer.id)))
+                plan.addresses[path] = rows[path.remote.name].map {
+                    TransportAddress(
+                        address: $0.outerAddresses[0], port: configuration.ports.health)
+                }
+            }
+        }
+        return plan
+    }
+}
+
+extension LinkID {
+    fileprivate var replication: ReplicationLink { ReplicationLink(rawValue: rawValue) }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import MeshEndpoints
+import MeshKubernetes
+import MeshModel
+import MeshReachability
+import MeshStore
+import MeshTransport
+import Netlink
+import ServiceLifecycle
+
+/// The shell around ``StateCore``: brings it links, folder, endpoints and time, and does what it wants.
+actor StateService: Service {
+    struct LinkView: Sendable {
+        let node: NodeID
+        let since: Instant
+    }
+
+    private static let tickInterval = Duration.milliseconds(100)
+
+    private let links: LinkService
+    private let socket: HeartbeatSocket
+    private let folder: FolderWatcher
+    private let endpoints: EndpointManager
+    private let health: HealthService
+    private let healthInputs: AsyncStream<HealthInput>.Continuation
+    private let ender: FlowEnder
+    private let epochFile: DurableFile
+    private let drainFile: DurableFile
+    private let log: Logger
+    private(set) var core: StateCore
+    private(set) var manifests = FolderSnapshot()
+    private(set) var linkViews: [LinkID: LinkView] = [:]
+    /// Refusals by remote end, most recent only.
+    private(set) var refusals: [String: String] = [:]
+    private(set) var counters: [String: UInt64] = [:]
+    /// When each owner's replica last moved.
+    private(set) var lastMove: [ClusterID: Instant] = [:]
+
+    init(
+        core: StateCore, effects: [StateEffect], links: LinkService, socket: HeartbeatSocket,
+        folder: FolderWatcher, endpoints: EndpointManager, health: HealthService,
+        healthInputs: AsyncStream<HealthInput>.Continuation, ender: FlowEnder,
+        epochFile: DurableFile, drainFile: DurableFile, log: Logger
+    ) {
+        self.core = core
+        self.links = links
+        self.socket = socket
+        self.folder = folder
+        self.endpoints = endpoints
+        self.health = health
+        self.healthInputs = healthInputs
+        self.ender = ender
+        self.epochFile = epochFile
+        self.drainFile = drainFile
+        self.log = log
+        for case .health(let input) in effects { healthInputs.yield(input) }
+    }
+
+    func run() async throws {
+        links.updateTargets(targets)
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.followLinks() }
+            group.addTask { await self.followFolder() }
+            group.addTask { await self.followHealth() }
+            group.addTask { await self.followTime() }
+        }
+    }
+
+    // MARK: Inputs
+
+    /// The set of attached endpoints changed.
+    func endpointsChanged() {
+        step { core, effects in
+            core.setOwn(
+                folder: manifests, endpoints: ownEndpoints, at: .monotonicNow,
+                realTime: realTimeNanoseconds(), into: &effects)
+        }
+    }
+
+    func setDraining(_ isDraining: Bool) {
+        step { core, effects in
+            core.setDrain(
+                isDraining, generation: realTimeNanoseconds() / 1_000_000, into: &effects)
+        }
+    }
+
+    private func followLinks() async {
+        for await event in links.events {
+            switch event {
+            case .up(let link):
+                let node = link.node
+                socket.install(link.heartbeatKeys, for: node)
+                linkViews[link.id] = LinkView(node: node, since: .monotonicNow)
+                refusals["\(link.remoteAddress)"] = nil
+                step { core, effects in core.linkUp(link.id, to: node, into: &effects) }
+                if node.cluster != core.configuration.cluster {
+                    let dead = await health.ownDead.map(\.name)
+                    let claim = Message.DeadNodes(relay: core.configuration.node, names: dead)
+                    links.send(Message.deadNodes(claim).encoded, on: link.id)
+                }
+            case .frame(let link, let bytes):
+                step { core, effects in
+                    core.receive(bytes, over: link, at: .monotonicNow, into: &effects)
+                }
+            case .down(let link, let reason):
+                count("link_down.\(reason.rawValue)")
+                linkViews[link] = nil
+                step { core, effects in core.linkDown(link, into: &effects) }
+            case .refused(let refusal):
+                count("link_refused")
+                if let remote = refusal.remote, refusals.count < 1024 {
+                    refusals["\(remote)"] = "\(refusal.reason)"
+                }
+            }
+        }
+    }
+
+    private func followFolder() async {
+        for await snapshot in folder.snapshots.cancelOnGracefulShutdown() {
+            for problem in snapshot.problems where !manifests.problems.contains(problem) {
+                log.warning("A manifest is not in force", metadata: ["problem": "\(problem)"])
+            }
+            manifests = snapshot
+            endpointsChanged()
+        }
+    }
+
+    private func followHealth() async {
+        for await event in health.events {
+            switch event {
+            case .tellOwn(let message):
+                step { core, effects in core.tellOwn(message, into: &effects) }
+            case .tellOthers(let message):
+                step { core, effects in core.tellOthers(message, into: &effects) }
+            case .cluster(let change):
+                guard change.endsFlows else { continue }
+                let gone = core.store.read { tables in
+                    tables.clusters[change.cluster]?.podPrefixes ?? []
+                }
+                Task { await ender.endFlows(toward: gone, why: "cluster \(change.cluster)") }
+            case .node(let change):
+                guard change.word.verdict == .unreachable else { continue }
+                let gone = core.store.read { tables in
+                    tables.nodes[change.node]?.podPrefixes ?? []
+                }
+                Task { await ender.endFlows(toward: gone, why: "node \(change.node)") }
+            }
+        }
+    }
+
+    private func followTime() async {
+        let ticks = AsyncTimer(every: Self.tickInterval)
+        for await _ in ticks.cancelOnGracefulShutdown() {
+            step { core, effects in core.tick(at: .monotonicNow, into: &effects) }
+        }
+    }
+
+    // MARK: Effects
+
+    private func step(_ body: (inout StateCore, inout [StateEffect]) -> Void) {
+        var effects: [StateEffect] = []
+        body(&core, &effects)
+        for effect in effects {
+            switch effect {
+            case .send(let bytes, let link): links.send(bytes, on: link)
+            case .health(let input):
+                if case .moved(let cluster, _) = input { lastMove[cluster] = .monotonicNow }
+                healthInputs.yield(input)
+            case .persistEpoch(let epoch): persist("\(epoch)", in: epochFile)
+            case .persistDrain(let drain):
+                persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
+            case .note(let note): self.note(note)
+            }
+        }
+    }
+
+    private func persist(_ text: String, in file: DurableFile) {
+        do throws(DurableFile.Failure) {
+            try file.write(text)
+        } catch {
+            count("persist_failed")
+            log.error("State can't be written down", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private var ownEndpoints: [ObjectName: OwnEndpoint] {
+        var result: [ObjectName: OwnEndpoint] = [:]
+        for endpoint in endpoints.endpoints {
+            guard let mac = LinkAddress(bytes: endpoint.hardwareAddress.bytes) else { continue }
+            result[endpoint.object] = OwnEndpoint(
+                addresses: endpoint.addresses, labels: endpoint.labels,
+                interface: LocalInterface(ifindex: endpoint.interfaceIndex, mac: mac))
+        }
+        return result
+    }
+
+    /// One side of each pair dials: the node with the lower name, the cluster with the lower ID.
+    private var targets: [LinkTarget] {
+        let configuration = core.configuration
+        var targets = configuration.members
+            .filter { $0.name > configuration.node.name }
+            .map {
+                LinkTarget(
+                    address: $0.address, port: configuration.ports.state,
+                    cluster: configuration.clusterName, node: $0.name)
+            }
+        guard core.isRelay else { return targets }
+        for peer in core.peers where peer.id > configuration.cluster {
+            targets += peer.addresses.map {
+                LinkTarget(address: $0.address, port: $0.port, cluster: peer.name)
+            }
+        }
+        return targets
+    }
+
+    private func count(_ what: String) { counters[what, default: 0] += 1 }
+
+    private func note(_ note: StateNote) {
+        switch note {
+        case .linkUp(let node): log.info("A link is up", metadata: ["peer.node": "\(node)"])
+        case .linkDown(let node): log.info("A link is down", metadata: ["peer.node": "\(node)"])
+        case .undecodable(let node, let fault):
+            count("message_undecodable")
+            log.warning(
+                "A message can't be read",
+                metadata: ["peer.node": "\(node)", "error": "\(fault)"])
+        case .outOfTurn(let node, let what):
+            count("message_out_of_turn")
+            log.warning(
+                "A node speaks of what isn't its own",
+                metadata: ["peer.node": "\(node)", "message": "\(what)"])
+        case .rejected(let reason, let node):
+            count("ledger_rejected")
+            log.debug(
+                "A ledger message is rejected",
+                metadata: [
+                    "peer.node": "\(node.map(String.init(describing:)) ?? "-")",
+                    "reason": "\(reason)",
+                ])
+        case .refused(let cluster, let reason):
+            count("record_refused")
+            log.warning(
+                "A record is refused",
+                metadata: ["peer.cluster": "\(cluster)", "reason": "\(reason)"])
+        case .frozen(let cluster, let position):
+            log.error(
+                "A cluster signed two histories: its state stays as it is until its next epoch",
+                metadata: ["peer.cluster": "\(cluster)", "position": "\(position)"])
+        case .thawed(let cluster, let position):
+            log.notice(
+                "A frozen cluster goes on",
+                metadata: ["peer.cluster": "\(cluster)", "position": "\(position)"])
+        case .publisherLost:
+            log.warning("The publisher doesn't answer: going by the nodes' own reports")
+        case .publisherBack: log.notice("The publisher answers")
+        case .opened(let epoch):
+            log.notice("The ledger is open", metadata: ["epoch": "\(epoch)"])
+        case .publishingFailed(let fault):
+            count("publish_failed")
+            log.error("A change can't be published", metadata: ["error": "\(fault)"])
+        case .complete: log.notice("Every cluster's state is here")
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import FoundationEssentials
+import MeshModel
+import MeshTransport
+import MeshTrust
+
+/// A node's keys and whom it believes, read from its trust folder and its peers' files.
+struct TrustMaterial {
+    /// Certificates of the own cluster's authority, PEM.
+    static let bundleFile = "ca.pem"
+    /// Public key of the own cluster's ledger, base64.
+    static let ledgerFile = "ledger.pub"
+    /// Held by the publisher alone.
+    static let authorityFolder = "authority"
+
+    let security: LinkSecurity
+    let ledgerPublicKey: Curve25519.Signing.PublicKey
+    let ledgerKey: Curve25519.Signing.PrivateKey?
+
+    init(_ configuration: AgentConfiguration, peers: [PeerCluster]) throws {
+        let folder = configuration.paths.trust
+        let credentials = try NodeCredentials.load(mesh: configuration.mesh, from: folder)
+        guard credentials.identity.cluster == configuration.clusterName,
+            credentials.identity.node == configuration.node.name
+        else {
+            throw ConfigurationError(
+                folder,
+                "the certificate is of node '\(credentials.identity.node)' of cluster '\(credentials.identity.cluster)', not of '\(configuration.node.name)' of '\(configuration.clusterName)'; issue one with `weft ca issue`"
+            )
+        }
+        var bundles = [
+            try TrustBundle(
+                trustDomain: TrustDomain(
+                    cluster: configuration.clusterName, mesh: configuration.mesh),
+                pem: try readText(folder + "/" + Self.bundleFile))
+        ]
+        var clusters = [configuration.clusterName: configuration.cluster]
+        for peer in peers {
+            let isInline = peer.bundle.contains("-----BEGIN CERTIFICATE-----")
+            bundles.append(
+                try TrustBundle(
+                    trustDomain: TrustDomain(cluster: peer.name, mesh: configuration.mesh),
+                    pem: isInline ? peer.bundle : try readText(peer.bundle)))
+            clusters[peer.name] = peer.id
+        }
+        security = LinkSecurity(
+            credentials: credentials, trust: TrustStore(bundles), clusters: clusters)
+
+        let file = folder + "/" + Self.ledgerFile
+        let text = try readText(file).filter { !$0.isWhitespace }
+        guard let key = LedgerKey.publicKey(base64: text) else {
+            throw ConfigurationError(file, "is not the base64 of a ledger's public key")
+        }
+        ledgerPublicKey = try Curve25519.Signing.PublicKey(rawRepresentation: key)
+        ledgerKey =
+            configuration.isPublisher
+            ? try LedgerKey.load(from: folder + "/" + Self.authorityFolder).signingKey : nil
+        if let ledgerKey, ledgerKey.publicKey.rawRepresentation != ledgerPublicKey.rawRepresentation
+        {
+            throw ConfigurationError(file, "is not the public half of the authority's ledger key")
+        }
+    }
+}
+
+private func readText(_ path: String) throws -> String {
+    do {
+        let data = try Data(contentsOf: URL(filePath: path))
+        guard data.count <= TrustBundle.bytesMaximum else {
+            throw ConfigurationError(path, "is larger than \(TrustBundle.bytesMaximum) bytes")
+        }
+        return String(decoding: data, as: UTF8.self)
+    } catch let error as ConfigurationError {
+        throw error
+    } catch {
+        throw ConfigurationError(path, "can't be read: \(error)")
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshAdmin
+
+extension Lab {
+    /// Starts the agents of these nodes and waits until each answers.
+    ///
+    /// - Throws: ``LabError`` with the node whose agent ended or doesn't answer.
+    public func startAgents(of nodes: [LabPlan.Node]) async throws {
+        for node in nodes { try startAgent(of: node, in: try cluster(of: node)) }
+        let deadline = ContinuousClock.now + Self.agentStartLimit
+        for node in nodes {
+            var joined = false
+            _ = try await awaiting(
+                "the agent of \(node.name): see \(plan.log(of: node))",
+                atMost: deadline - ContinuousClock.now
+            ) { () async throws -> AgentStatus? in
+                let isRunning = try isRunning(node)
+                if joined, !isRunning {
+                    throw LabError(
+                        .failed, "the agent of \(node.name) ended: see \(plan.log(of: node))")
+                }
+                joined = joined || isRunning
+                return try await answered { try await agent(of: node).status() }
+            }
+        }
+    }
+
+    /// Waits until each of these nodes takes all other clusters for up, and has every service of
+    /// its cluster in the kernel with every cluster's backends.
+    public func converge(_ nodes: [LabPlan.Node]) async throws {
+        let deadline = ContinuousClock.now + Self.convergenceLimit
+        for node in nodes {
+            let cluster = try cluster(of: node)
+            var missing = "an answer"
+            _ = try await awaiting(
+                "\(node.name): it lacks \(missing)", atMost: deadline - ContinuousClock.now
+            ) { () async throws -> Bool? in
+                let agent = agent(of: node)
+                guard
+                    let clusters = try await answered({ try await agent.clusters() }),
+                    let services = try await answered({ try await agent.services() })
+                else { return nil }
+                guard let lack = lack(clusters, services, cluster) else { return true }
+                missing = lack
+                return nil
+            }
+        }
+    }
+
+    /// What a node of `cluster` doesn't know yet, nil if it knows everything.
+    private func lack(
+        _ clusters: [ClusterStatus], _ services: [ServiceStatus], _ own: LabPlan.Cluster
+    ) -> String? {
+        for cluster in plan.clusters where cluster.name != own.name {
+            guard let status = clusters.first(where: { $0.name == cluster.name }),
+                status.verdict == .up, status.weight > 0
+            else { return "cluster \(cluster.name)" }
+        }
+        for service in plan.services {
+            guard let addresses = service.addresses[own.name] else { continue }
+            let expected = Set(
+                plan.clusters.filter { cluster in
+                    (service.isGlobal || cluster.name == own.name)
+                        && service.addresses[cluster.name] != nil && hasBackends(service, cluster)
+                }.map(\.name))
+            for address in addresses {
+                let rows = services.filter { $0.address == address && $0.name == service.name }
+                guard rows.count == service.ports.count,
+                    rows.allSatisfy({ row in
+                        row.state == .done && Set(row.slices.map(\.cluster.name)) == expected
+                    })
+                else { return "service \(service.name) at \(address)" }
+            }
+        }
+        return nil
+    }
+
+    private func hasBackends(_ service: LabPlan.Service, _ cluster: LabPlan.Cluster) -> Bool {
+        cluster.endpoints.contains { endpoint in
+            endpoint.objectNamespace == service.objectNamespace
+                && service.selector.allSatisfy { endpoint.labels[$0.key] == $0.value }
+        }
+    }
+
+    /// Nil while the agent can't answer yet.
+    private func answered<Answer>(
+        _ ask: () async throws -> Answer
+    ) async throws -> Answer? {
+        do {
+            return try await ask()
+        } catch AdminClientError.unreachable, AdminClientError.timedOut {
+            return nil
+        } catch let fault as AdminFault where fault.code == .unavailable {
+            return nil
+        }
+    }
+}

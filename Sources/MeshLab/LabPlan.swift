@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything a lab consists of: names, addresses, folders. Computed from a ``LabFile`` without
+/// touching the system, and kept in the lab's folder.
+public struct LabPlan: Codable, Hashable, Sendable {
+    /// Where every lab has a folder.
+    public static let folder = "/run/weft-lab"
+
+    public let name: String
+    public let mesh: String
+    public let clusters: [Cluster]
+    public let services: [Service]
+
+    public struct Cluster: Codable, Hashable, Sendable {
+        public let name: String
+        public let id: UInt16
+        public let serviceCIDRs: [String]
+        public let nodes: [Node]
+        public let endpoints: [Endpoint]
+
+        /// The node that sequences the cluster's ledger and holds the cluster's manifests.
+        public var publisher: String { nodes[0].name }
+        public var podPrefixes: [String] { nodes.flatMap(\.podPrefixes) }
+    }
+
+    public struct Node: Codable, Hashable, Sendable {
+        public let name: String
+        public let zone: String
+        /// Name of the network namespace.
+        public let namespace: String
+        /// Name of the node's cable on the underlay's side.
+        public let port: String
+        public let underlay: String
+        public let podPrefixes: [String]
+    }
+
+    public struct Endpoint: Codable, Hashable, Sendable {
+        public let name: String
+        /// The Kubernetes namespace.
+        public let objectNamespace: String
+        public let node: String
+        public let labels: [String: String]
+        /// Name of the network namespace.
+        public let namespace: String
+        /// IPv4 before IPv6.
+        public let addresses: [String]
+        public let command: [String]?
+    }
+
+    public struct Service: Codable, Hashable, Sendable {
+        public let name: String
+        public let objectNamespace: String
+        public let selector: [String: String]
+        public let ports: [Port]
+        public let isGlobal: Bool
+        public let affinity: String
+        public let sessionAffinitySeconds: Int
+        /// Cluster addresses by the name of the cluster.
+        public let addresses: [String: [String]]
+    }
+
+    public struct Port: Codable, Hashable, Sendable {
+        public let name: String
+        public let port: UInt16
+        public let targetPort: UInt16
+        public let transport: String
+    }
+}
+
+extension LabPlan {
+    public var stateFolder: String { "\(Self.folder)/\(name)" }
+    public var underlayNamespace: String { Self.namespacePrefix(of: name) + "underlay" }
+    public var nodes: [Node] { clusters.flatMap(\.nodes) }
+    public var endpoints: [Endpoint] { clusters.flatMap(\.endpoints) }
+
+    /// Every namespace of the lab starts with it, and none of another lab does: a lab's name has no
+    /// hyphen.
+    static func namespacePrefix(of lab: String) -> String { "weft-\(lab)-" }
+
+    func folder(of node: Node) -> String { "\(stateFolder)/nodes/\(node.name)" }
+    /// Where the agent's sockets are.
+    public func runFolder(of node: Node) -> String { "\(folder(of: node))/run" }
+    public func manifestFolder(of node: Node) -> String { "\(folder(of: node))/manifests.d" }
+    func configurationFile(of node: Node) -> String { "\(folder(of: node))/weftd.yaml" }
+    public func log(of node: Node) -> String { "\(stateFolder)/logs/\(node.name).log" }
+    public func log(of endpoint: Endpoint, in cluster: Cluster) -> String {
+        "\(stateFolder)/logs/\(cluster.name).\(endpoint.name).log"
+    }
+
+    public func cluster(named name: String) throws(LabError) -> Cluster {
+        guard let cluster = clusters.first(where: { $0.name == name }) else {
+            let known = clusters.map(\.name).joined(separator: ", ")
+            throw LabError(.notFound, "lab \(self.name) has no cluster \(name), only \(known)")
+        }
+        return cluster
+    }
+
+    /// The nodes that `CLUSTER` or `CLUSTER/NODE` names.
+    public func nodes(matching target: String) throws(LabError) -> [Node] {
+        let parts = target.split(separator: "/", omittingEmptySubsequences: false)
+        let cluster = try cluster(named: String(parts[0]))
+        guard parts.count > 1 else { return cluster.nodes }
+        let found = cluster.nodes.filter { $0.name == parts[1...].joined(separator: "/") }
+        guard !found.isEmpty else {
+            let known = cluster.nodes.map(\.name).joined(separator: ", ")
+            throw LabError(
+                .notFound, "cluster \(cluster.name) has no node \(target), only \(known)")
+        }
+        return found
+    }
+
+    /// The endpoint that `CLUSTER/NAME` names, or `NAME` if only one cluster has such.
+    public func endpoint(
+        matching target: String
+    ) throws(LabError) -> (cluster: Cluster, endpoint: Endpoint) {
+        let all = clusters.flatMap { cluster in cluster.endpoints.map { (cluster, $0) } }
+        let found = all.filter { cluster, endpoint in
+            target == endpoint.name || target == "\(cluster.name)/\(endpoint.name)"
+        }
+        let known = all.map { "\($0.0.name)/\($0.1.name)" }.joined(separator: ", ")
+        guard let first = found.first else {
+            throw LabError(.notFound, "lab \(name) has no endpoint \(target), only \(known)")
+        }
+        guard found.count == 1 else {
+            throw LabError(
+                .notFound, "several clusters have an endpoint \(target): say CLUSTER/\(target)")
+        }
+        return (first.0, first.1)
+    }
+}

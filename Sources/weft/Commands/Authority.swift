@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import FoundationEssentials
+import MeshModel
+import MeshTrust
+
+struct AuthorityCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ca", abstract: "The certificate authority of this cluster.",
+        subcommands: [Initialise.self, Issue.self])
+
+    /// Which cluster, and where its trust folder is.
+    struct Options: ParsableArguments {
+        @Option(help: ArgumentHelp("The name all clusters share.", valueName: "dns-name"))
+        var mesh: String
+        @Option(
+            help: ArgumentHelp("This cluster's name.", valueName: "name"),
+            transform: clusterName)
+        var cluster: ClusterName
+        @Option(
+            help: ArgumentHelp(
+                "The agent's folder of trust; keys of the authority are in 'authority' below it.",
+                valueName: "folder"))
+        var trust = "/etc/weft/trust"
+
+        var authorityFolder: String { "\(trust)/authority" }
+    }
+
+    struct Initialise: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "init", abstract: "Make a new authority, once for each cluster.",
+            discussion: """
+                Its keys stay in the folder, readable by their owner only, and are never replaced. \
+                What is printed is public: other clusters need it in their peers.d.
+                """)
+
+        @OptionGroup var options: Options
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            try makeFolder(options.trust)
+            let ledgerKey = try existingOrNewLedgerKey()
+            let authority = try CertificateAuthority.create(
+                cluster: options.cluster, mesh: options.mesh, in: options.authorityFolder)
+            let bundle = try authority.bundle.pem()
+            try savePublicFiles(bundle, ledgerKey.publicKeyBase64, in: options.trust)
+            let answer = AuthorityAnswer(
+                cluster: options.cluster.rawValue, trustDomain: authority.trustDomain.name,
+                ledgerKey: ledgerKey.publicKeyBase64, bundle: bundle)
+            try output.show(answer, Self.render)
+        }
+
+        /// The authority is made last: what a crash left of an earlier attempt is taken up again.
+        private func existingOrNewLedgerKey() throws -> LedgerKey {
+            do {
+                return try LedgerKey.create(in: options.authorityFolder)
+            } catch TrustError.alreadyExists {
+                return try LedgerKey.load(from: options.authorityFolder)
+            }
+        }
+
+        static func render(_ answer: AuthorityAnswer) -> String {
+            let bundle = answer.bundle.split(separator: "\n").map { "  \($0)\n" }.joined()
+            return """
+                The authority of \(answer.trustDomain) is made. Other clusters need in their peers.d:
+
+                name: \(answer.cluster)
+                ledgerKey: \(answer.ledgerKey)
+                bundle: |
+                \(bundle)
+                """
+        }
+    }
+
+    struct Issue: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "issue", abstract: "Give a node a key and a certificate for 24 hours.")
+
+        @Argument(help: ArgumentHelp("The node's name.", valueName: "node"))
+        var node: String
+        @OptionGroup var options: Options
+        @Option(
+            help: ArgumentHelp(
+                "The node's folder of trust. Default: the authority's own.", valueName: "folder"))
+        var out: String?
+
+        func run() throws {
+            let authority = try CertificateAuthority.load(
+                cluster: options.cluster, mesh: options.mesh, from: options.authorityFolder)
+            let credentials = try NodeCredentials.issue(node: node, by: authority)
+            let folder = out ?? options.trust
+            try makeFolder(folder)
+            try credentials.save(in: folder)
+            let ledgerKey = try LedgerKey.load(from: options.authorityFolder)
+            try savePublicFiles(
+                try authority.bundle.pem(), ledgerKey.publicKeyBase64, in: folder)
+            Console.out("\(folder)/\(NodeCredentials.fileName): \(credentials)\n")
+        }
+    }
+}
+
+/// What `ca init` tells; nothing in it is secret.
+struct AuthorityAnswer: Encodable {
+    let cluster: String
+    let trustDomain: String
+    /// Ed25519 public key, base64 of 32 bytes.
+    let ledgerKey: String
+    /// PEM.
+    let bundle: String
+}
+
+private func clusterName(_ text: String) throws -> ClusterName {
+    guard let name = ClusterName(rawValue: text) else {
+        throw ValidationError(
+            "'\(text)' must be 1 to \(ClusterName.maximumLength) characters of a-z, 0-9 and '-'.")
+    }
+    return name
+}
+
+/// Mode 0700: keys lie in it.
+private func makeFolder(_ path: String) throws {
+    guard !FileManager.default.fileExists(atPath: path) else { return }
+    try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+}
+
+/// What every node needs to know of its own cluster's authority.
+private func savePublicFiles(_ bundle: String, _ ledgerKey: String, in folder: String) throws {
+    try save(bundle, named: "bundle.pem", in: folder)
+    try save(ledgerKey + "\n", named: "ledger.pub", in: folder)
+}
+
+private func save(_ text: String, named name: String, in folder: String) throws {
+    try Data(text.utf8).write(to: URL(filePath: "\(folder)/\(name)"), options: .atomic)
+}

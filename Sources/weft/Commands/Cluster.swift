@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MeshAdmin
+
+struct ClusterCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cluster", abstract: "The clusters of the mesh.", subcommands: [List.self])
+
+    struct List: ReadingCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "What this node believes about every cluster.")
+
+        @OptionGroup var agent: AgentOptions
+        @OptionGroup var output: OutputOptions
+        @Flag(help: "Show every pair of relays.") var paths = false
+
+        func ask(_ client: AdminClient) async throws -> [ClusterStatus] {
+            try await client.clusters()
+        }
+
+        func render(_ clusters: [ClusterStatus]) -> String {
+            paths ? Self.paths(clusters) : Self.clusters(clusters)
+        }
+
+        private static func clusters(_ clusters: [ClusterStatus]) -> String {
+            Table(
+                [
+                    "CLUSTER", .right("ID"), "VERDICT", .right("SINCE"), .right("WEIGHT"),
+                    "PATHS", .right("RTT"), .right("POSITION"), .right("NODES"),
+                    .right("SERVICES"), .right("ENDPOINTS"),
+                ], rows: clusters
+            ) { cluster in
+                let up = cluster.paths.count { $0.state == .up }
+                return [
+                    cluster.isLocal ? "\(cluster.name) (own)" : cluster.name, "\(cluster.id)",
+                    cluster.verdict.rawValue, Format.age(cluster.sinceSeconds),
+                    "\(cluster.weight)", cluster.isLocal ? "" : "\(up)/\(cluster.paths.count) up",
+                    Format.milliseconds(cluster.paths.compactMap(\.rttMilliseconds).min()),
+                    "\(cluster.epoch).\(cluster.revision)", "\(cluster.nodes)",
+                    "\(cluster.services)", "\(cluster.endpoints)",
+                ]
+            }.text
+        }
+
+        private static func paths(_ clusters: [ClusterStatus]) -> String {
+            let rows = clusters.flatMap { cluster in cluster.paths.map { (cluster, $0) } }
+            return Table(
+                [
+                    "CLUSTER", "LOCAL RELAY", "REMOTE NODE", "STATE", .right("RTT"),
+                    .right("LAST BEAT"),
+                ], rows: rows
+            ) { cluster, path in
+                [
+                    cluster.name, path.localRelay, path.remoteNode, path.state.rawValue,
+                    Format.milliseconds(path.rttMilliseconds), Format.age(path.lastBeatSeconds),
+                ]
+            }.text
+        }
+    }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MeshAdmin
+
+struct NodeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "node", abstract: "The nodes of every cluster.", subcommands: [List.self])
+
+    struct List: ReadingCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "What this node believes about every node.")
+
+        @OptionGroup var agent: AgentOptions
+        @OptionGroup var output: OutputOptions
+
+        func ask(_ client: AdminClient) async throws -> [NodeStatus] { try await client.nodes() }
+
+        func render(_ nodes: [NodeStatus]) -> String {
+            Table(
+                [
+                    "CLUSTER", "NODE", "VERDICT", .right("SINCE"), .right("WEIGHT"), "RELAY",
+                    "UNDERLAY", "POD PREFIXES", .right("ENDPOINTS"),
+                ], rows: nodes
+            ) {
+                [
+                    $0.cluster.name, $0.isLocal ? "\($0.name) (this)" : $0.name,
+                    $0.verdict.rawValue, Format.age($0.sinceSeconds), "\($0.weight)",
+                    Format.yes($0.isRelay), $0.outerAddresses.joined(separator: ","),
+                    $0.podPrefixes.joined(separator: ","), "\($0.endpoints)",
+                ]
+            }.text
+        }
+    }
+}

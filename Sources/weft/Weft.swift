@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MeshAdmin
+
+struct Weft: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "weft",
+        abstract: "Look into and steer the mesh from one of its nodes.",
+        discussion: ExitCode.documentation,
+        version: weftVersion,
+        subcommands: [LabExecCommand.self],
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Look:",
+                subcommands: [
+                    StatusCommand.self, ClusterCommand.self, NodeCommand.self,
+                    ServiceCommand.self, EndpointCommand.self, IdentityCommand.self,
+                    FlowsCommand.self, DropsCommand.self, KernelCommand.self,
+                ]),
+            CommandGroup(name: "Steer:", subcommands: [DrainCommand.self]),
+            CommandGroup(
+                name: "Set up:",
+                subcommands: [AuthorityCommand.self, LabCommand.self, AgentCommand.self]),
+        ])
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+import FoundationEssentials
+import Glibc
+import MeshModel
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import MeshAdmin
+
+@Suite("Admin server and client over real sockets")
+struct AdminServerTests {
+    @Test("every question gets the agent's answer")
+    func reading() async throws {
+        try await Harness.run { harness async throws in
+            let client = harness.reading
+            #expect(try await client.status() == .fixture)
+            #expect(try await client.clusters() == [.fixture])
+            #expect(try await client.nodes() == [.fixture])
+            #expect(try await client.services() == [.fixture])
+            #expect(try await client.endpoints() == [.fixture])
+            #expect(try await client.identities() == [.fixture])
+            #expect(try await client.maps() == [.fixture])
+            #expect(try await client.kernelServices() == [.fixture])
+            #expect(try await client.metrics() == prometheusText([.fixture]))
+            #expect(
+                try await client.service(ObjectName(namespace: "shop", name: "web")) == [.fixture])
+        }
+    }
+
+    @Test("administration reaches the agent through its own socket")
+    func administration() async throws {
+        try await Harness.run { harness in
+            let request = AttachRequest(
+                namespace: "shop", name: "web-0", labels: ["app": "web"],
+                namespacePath: "/run/netns/web", addresses: ["10.1.0.5"])
+            let web = ObjectName(namespace: "shop", name: "web-0")
+            #expect(try await harness.administration.attach(request) == .fixture)
+            try await harness.administration.detach(web)
+            try await harness.administration.drain(true)
+            try await harness.administration.drain(false)
+            #expect(try await harness.administration.status() == .fixture)
+
+            let asked = harness.agent.asked.withLock { $0 }
+            #expect(asked.attached == [request])
+            #expect(asked.detached == [web])
+            #expect(asked.drains == [true, false])
+        }
+    }
+
+    @Test("the socket that everybody may read refuses to change anything")
+    func readOnly() async throws {
+        try await Harness.run { harness in
+            let fault = try await #require(throws: AdminFault.self) {
+                try await harness.reading.drain(true)
+            }
+            #expect(fault.code == .forbidden)
+            #expect(fault.hint?.contains("weft-admin.sock") == true)
+            await #expect(throws: AdminFault.self) {
+                try await harness.reading.detach(ObjectName(namespace: "shop", name: "web-0"))
+            }
+            #expect(harness.agent.asked.withLock { $0.drains.isEmpty && $0.detached.isEmpty })
+        }
+    }
+
+    @Test("sockets have their modes, and are gone afterwards")
+    func modes() async throws {
+        var paths: [String] = []
+        try await Harness.run { harness in
+            paths = [harness.reading.socketPath, harness.administration.socketPath]
+            #expect(try mode(paths[0]) == 0o666)
+            #expect(try mode(paths[1]) == 0o600)
+            let left = try FileManager.default.contentsOfDirectory(atPath: harness.folder)
+            #expect(left.sorted() == ["weft-admin.sock", "weft.sock"])
+        }
+        #expect(paths.count == 2)
+        #expect(paths.allSatisfy { !FileManager.default.fileExists(atPath: $0) })
+    }
+
+    @Test("what the agent objects to arrives as it was said")
+    func faults() async throws {
+        try await Harness.run { harness in
+            let client = harness.administration
+            await #expect(
+                throws: AdminFault(
+                    .notFound, "there is no endpoint shop/ghost", hint: "look twice")
+            ) { try await client.detach(ObjectName(namespace: "shop", name: "ghost")) }
+            let unknown = try await #require(throws: AdminFault.self) {
+                _ = try await client.service(ObjectName(namespace: "shop", name: "nope"))
+            }
+            #expect(unknown.code == .notFound)
+            let invalid = try await #require(throws: AdminFault.self) {
+                try await client.detach(ObjectName(namespace: "Shop", name: "web 0/é"))
+            }
+            #expect(invalid.code == .invalidRequest)
+            let internalError = try await #require(throws: AdminFault.self) {
+                _ = try await client.connections()
+            }
+            #expect(internalError.code == .internalError)
+            #expect(internalError.message == "the table is on fire")
+        }
+    }
+
+    @Test("a request of more than 64 KiB is refused before it reaches the agent")
+    func tooLarge() async throws {
+        try await Harness.run { harness in
+            let fault = try await #require(throws: AdminFault.self) {
+                _ = try await harness.administration.attach(
+                    AttachRequest(
+                        namespace: "shop", name: "web-0",
+                        labels: ["a": String(repeating: "x", count: 64 << 10)],
+                        namespacePath: "/run/netns/web"))
+            }
+            #expect(fault.code == .tooLarge)
+            #expect(harness.agent.asked.withLock { $0.attached.isEmpty })
+        }
+    }
+
+    @Test("flows: what is kept, then what comes, until the reader stops")
+    func flows() async throws {
+        try await Harness.run { harness in
+            let hub = harness.agent.hub
+            for number in 1...3 { hub.publish(.fixture(Int64(number))) }
+
+            var kept: [Int64] = []
+            try await harness.reading.flows(follow: false) { kept.append($0.timeUnixMilliseconds) }
+            #expect(kept == [1, 2, 3])
+
+            struct Enough: Error {}
+            var followed: [Int64] = []
+            // A stream outlives the time for an answer: the timeout is for its start.
+            let client = AdminClient(
+                socketPath: harness.reading.socketPath, timeout: .milliseconds(200))
+            await #expect(throws: Enough.self) {
+                try await client.flows(follow: true) { flow in
+                    followed.append(flow.timeUnixMilliseconds)
+                    if followed.count == 3 {
+                        try await Task.sleep(for: .milliseconds(300))
+                        hub.publish(.fixture(4))
+                    }
+                    if followed.count == 4 { throw Enough() }
+                }
+            }
+            #expect(followed == [1, 2, 3, 4])
+            try await eventually("the agent forgets the reader") { hub.readers == 0 }
+        }
+    }
+
+    @Test("an open stream of flows doesn't keep the agent from shutting down")
+    func shutdownWithReader() async throws {
+        let reader = Mutex<Task<Void, any Error>?>(nil)
+        try await Harness.run { harness in
+            let client = harness.reading
+            reader.withLock { $0 = Task { try await client.flows(follow: true) { _ in } } }
+            try await eventually("the reader is there") { harness.agent.hub.readers == 1 }
+        }
+        _ = await reader.withLock { $0 }?.result
+    }
+
+    @Test("an agent that doesn't answer is given up")
+    func timeout() async throws {
+        try await Harness.run { harness in
+            let client = AdminClient(
+                socketPath: harness.reading.socketPath, timeout: .milliseconds(50))
+            await #expect(
+                throws: AdminClientError.timedOut(socket: client.socketPath, seconds: 0.05)
+            ) { _ = try await client.drops() }
+        }
+    }
+
+    @Test("where no agent listens, the error says so and what to do")
+    func unreachable() async throws {
+        try await withFolder { folder in
+            let client = AdminClient(socketPath: "\(folder)/none.sock")
+            let error = try await #require(throws: AdminClientError.self) {
+                _ = try await client.status()
+            }
+            #expect(
+                "\(error)"
+                    == "no agent answers at \(folder)/none.sock: is weftd running? (No such file or directory)"
+            )
+            let long = AdminClient(socketPath: "/tmp/" + String(repeating: "x", count: 200))
+            await #expect(throws: AdminClientError.self) { _ = try await long.status() }
+        }
+    }
+
+    @Test("a second agent at the same sockets doesn't start")
+    func second() async throws {
+        try await Harness.run { harness async throws in
+            let other = AdminServer(
+                provider: ScriptedAgent(), configuration: .init(folder: harness.folder),
+                logger: quiet)
+            await #expect(throws: SocketFileError.inUse(harness.reading.socketPath)) {
+                try await other.run()
+            }
+            #expect(try await harness.reading.status() == .fixture)
+        }
+    }
+
+    @Test("metrics are served on loopback, and nothing else is")
+    func metrics() async throws {
+        let port = try freePort()
+        try await Harness.run(metricsPort: port) { _ in
+            var answer = ""
+            let deadline = ContinuousClock.now + .seconds(10)
+            while answer.isEmpty, ContinuousClock.now < deadline {
+                // The port opens a moment after the sockets: refused until then.
+                answer = (try? await fetch("http://127.0.0.1:\(port)/metrics")) ?? ""
+            }
+            #expect(answer == prometheusText([.fixture]))
+            let status = try await fetch("http://127.0.0.1:\(port)/v1/status")
+            #expect(status.contains("\"code\":\"notFound\""))
+        }
+    }
+}
+
+private func fetch(_ url: String) async throws -> String {
+    let response = try await HTTPClient.shared.execute(
+        HTTPClientRequest(url: url), timeout: .seconds(5))
+    return String(buffer: try await response.body.collect(upTo: 1 << 20))
+}
+
+private func mode(_ path: String) throws -> mode_t {
+    var status = stat()
+    try #require(lstat(path, &status) == 0)
+    return status.st_mode & 0o7777
+}
+
+private func freePort() throws -> UInt16 {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    try withUnsafeMutablePointer(to: &address) {
+        try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            try #require(bind(descriptor, $0, length) == 0)
+            try #require(getsockname(descriptor, $0, &length) == 0)
+        }
+    }
+    return UInt16(bigEndian: address.sin_port)
+}

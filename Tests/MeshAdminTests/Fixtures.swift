@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshAdmin
+import MeshModel
+import Synchronization
+
+/// An agent that says what it was told to say and remembers what it was asked to do.
+final class ScriptedAgent: AdminProvider {
+    struct Asked: Sendable {
+        var attached: [AttachRequest] = []
+        var detached: [ObjectName] = []
+        var drains: [Bool] = []
+    }
+
+    struct Failure: Error, CustomStringConvertible {
+        var description: String { "the table is on fire" }
+    }
+
+    let hub = FlowHub<Flow>()
+    let asked = Mutex(Asked())
+    /// Keeps ``drops()`` from ever answering.
+    private let never = AsyncStream<Void>.makeStream()
+
+    func status() async throws -> AgentStatus { .fixture }
+    func clusters() async throws -> [ClusterStatus] { [.fixture] }
+    func nodes() async throws -> [NodeStatus] { [.fixture] }
+    func services() async throws -> [ServiceStatus] { [.fixture] }
+    func endpoints() async throws -> [EndpointStatus] { [.fixture] }
+    func identities() async throws -> [IdentityStatus] { [.fixture] }
+    func maps() async throws -> [MapUsage] { [.fixture] }
+    func kernelServices() async throws -> [KernelService] { [.fixture] }
+    func metrics() async throws -> [MetricFamily] { [.fixture] }
+
+    /// Hangs until the request is given up.
+    func drops() async throws -> [DropCount] {
+        for await _ in never.stream {}
+        throw CancellationError()
+    }
+
+    func connections() async throws -> [ConnectionEntry] { throw Failure() }
+
+    func flows(follow: Bool) async throws -> AsyncStream<Flow> { hub.flows(follow: follow) }
+
+    func attach(_ request: AttachRequest) async throws -> EndpointStatus {
+        asked.withLock { $0.attached.append(request) }
+        return .fixture
+    }
+
+    func detach(_ endpoint: ObjectName) async throws {
+        guard endpoint.name != "ghost" else {
+            throw AdminFault(.notFound, "there is no endpoint \(endpoint)", hint: "look twice")
+        }
+        asked.withLock { $0.detached.append(endpoint) }
+    }
+
+    func drain(_ draining: Bool) async throws {
+        asked.withLock { $0.drains.append(draining) }
+    }
+}
+
+extension ClusterReference {
+    static let east = ClusterReference(name: "east", id: 1)
+    static let west = ClusterReference(name: "west", id: 2)
+}
+
+extension AgentStatus {
+    static let fixture = AgentStatus(
+        version: "0.1.0", cluster: .east, node: "n1",
+        health: HealthSummary(state: .degraded, reasons: ["1 manifest can't be read"]),
+        uptimeSeconds: 192.5, memoryBytes: 50 << 20, isDraining: false,
+        publisher: PublisherStatus(node: "n1", isLocal: true, isReachable: true),
+        ledgers: [
+            LedgerStatus(
+                cluster: .west, epoch: 3, revision: 41, ageSeconds: 0.25, records: 7,
+                quarantined: 0, isFrozen: false)
+        ],
+        peers: [.west],
+        links: [
+            LinkStatus(
+                peer: "west/n1", state: .waiting, sinceSeconds: 2, lastError: "refused")
+        ],
+        manifestProblems: [
+            ManifestProblem(file: "web.yaml", line: 7, message: "port 70000 is too high")
+        ],
+        ignoredKinds: [IgnoredKind(kind: "Deployment", objects: 2)],
+        warnings: ["west is unreachable"])
+}
+
+extension ClusterStatus {
+    static let fixture = ClusterStatus(
+        name: "west", id: 2, isLocal: false, verdict: .suspect, sinceSeconds: 1.5, weight: 0,
+        generation: 4,
+        paths: [
+            PathStatus(
+                localRelay: "n1", remoteNode: "n2", state: .up, rttMilliseconds: 0.4,
+                lastBeatSeconds: 0.1)
+        ],
+        epoch: 3, revision: 41, nodes: 2, services: 5, endpoints: 9)
+}
+
+extension NodeStatus {
+    static let fixture = NodeStatus(
+        cluster: .west, name: "n2", isLocal: false, isRelay: true, verdict: .up, sinceSeconds: 60,
+        weight: 255, generation: 1, index: 3, outerAddresses: ["192.0.2.7"],
+        podPrefixes: ["10.2.1.0/24", "fd00:2:1::/64"], endpoints: 4)
+}
+
+extension ServiceStatus {
+    static let fixture = ServiceStatus(
+        namespace: "shop", name: "web", portName: "", address: "10.96.0.7", port: 80,
+        transport: "TCP", isGlobal: true, affinity: .local, sessionAffinitySeconds: 0,
+        state: .error, reason: "the map of backends is full",
+        slices: [
+            SliceStatus(
+                cluster: .west, tier: 1, weight: 100, isLive: true,
+                backends: [
+                    BackendStatus(address: "10.2.1.5", port: 8080, node: "n2", isLive: true)
+                ])
+        ])
+}
+
+extension EndpointStatus {
+    static let fixture = EndpointStatus(
+        namespace: "shop", name: "web-0", cluster: .east, node: "n1", isLocal: true,
+        addresses: ["10.1.0.5", "fd00:1::5"], identity: 1 << 20 | 256, labels: ["app": "web"],
+        interface: "weft0a1b2c", state: .done)
+}
+
+extension IdentityStatus {
+    static let fixture = IdentityStatus(
+        identity: 1 << 20 | 256, cluster: .east, labels: ["app": "web"], endpoints: 3)
+}
+
+extension MapUsage {
+    static let fixture = MapUsage(
+        name: "weft_frontends", type: "hash", keyBytes: 20, valueBytes: 4, maximumEntries: 65_536,
+        entries: 12)
+}
+
+extension KernelService {
+    static let fixture = KernelService(
+        address: "10.96.0.7", port: 80, transport: "TCP", slot: 1, list: 4, generation: 9,
+        affinitySeconds: 0,
+        slices: [
+            KernelSlice(
+                cluster: 2, tier: 0, weight: 100, clusterWeight: 255,
+                backends: [
+                    KernelBackend(address: "10.2.1.5", port: 8080, node: 3, nodeWeight: 255)
+                ])
+        ])
+}
+
+extension MetricFamily {
+    static let fixture = MetricFamily(
+        name: "weft_datapath_drops_packets_total", help: "Packets dropped.", kind: .counter,
+        samples: [Sample(3, labels: [Label("reason", "policy_denied")])])
+}
+
+extension Flow {
+    static func fixture(_ number: Int64) -> Flow {
+        Flow(
+            timeUnixMilliseconds: number, type: .opened, verdict: .forwarded, transport: "TCP",
+            source: FlowPeer(
+                address: "10.1.0.5", port: 40_000, identity: 1 << 20 | 256, namespace: "shop",
+                name: "web-0", cluster: "east"),
+            destination: FlowPeer(address: "10.2.1.5", port: 8080, identity: 2 << 20 | 256),
+            frontend: "10.96.0.7:80", packets: 0, bytes: 0)
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import Logging
+import MeshAdmin
+import ServiceLifecycle
+import Testing
+
+/// A server with its own sockets in a folder that goes away with it.
+struct Harness {
+    let agent = ScriptedAgent()
+    let folder: String
+
+    var reading: AdminClient { AdminClient(socketPath: "\(folder)/weft.sock") }
+    var administration: AdminClient { AdminClient(socketPath: "\(folder)/weft-admin.sock") }
+
+    static func run(
+        metricsPort: UInt16? = nil, _ body: (Harness) async throws -> Void
+    ) async throws {
+        try await withFolder { folder in
+            let harness = Harness(folder: folder)
+            let group = ServiceGroup(
+                services: [
+                    AdminServer(
+                        provider: harness.agent,
+                        configuration: .init(folder: folder, metricsPort: metricsPort),
+                        logger: quiet)
+                ], logger: quiet)
+            try await withThrowingTaskGroup { tasks in
+                tasks.addTask { try await group.run() }
+                try await eventually("both sockets answer") {
+                    FileManager.default.fileExists(atPath: harness.reading.socketPath)
+                        && FileManager.default.fileExists(
+                            atPath: harness.administration.socketPath)
+                }
+                try await body(harness)
+                await group.triggerGracefulShutdown()
+                try await tasks.waitForAll()
+            }
+        }
+    }
+}
+
+let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+func withFolder(_ body: (String) async throws -> Void) async throws {
+    let folder = "/tmp/weft-admin-\(UInt32.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(
+        atPath: folder, withIntermediateDirectories: false)
+    defer { #expect(throws: Never.self) { try FileManager.default.removeItem(atPath: folder) } }
+    try await body(folder)
+}
+
+struct Overdue: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Awaits a condition, up to ten seconds.
+func eventually(_ what: String, _ condition: () -> Bool) async throws {
+    let deadline = ContinuousClock.now + .seconds(10)
+    while !condition() {
+        guard ContinuousClock.now < deadline else { throw Overdue(description: "not yet: \(what)") }
+        try await Task.sleep(for: .milliseconds(2))
+    }
+}
