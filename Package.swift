@@ -51,6 +51,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -89,6 +90,9 @@ let package = Package(
             [
                 "MeshModel", log, lifecycle,
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ] + nio),
 
@@ -110,7 +114,18 @@ let package = Package(
             ]),
         .executableTarget(
             name: "weft",
-            dependencies: ["MeshModel", "MeshAdmin", "MeshAgent", "MeshLab", arguments],
+            dependencies: [
+                "MeshModel", "MeshTrust", "MeshAdmin", "MeshAgent", "MeshLab", arguments,
+            ],
+            swiftSettings: strict),
+
+        // Measures the product; prints a JSON object a figure.
+        .executableTarget(
+            name: "weft-bench",
+            dependencies: [
+                "MeshModel", "MeshAdmin", "MeshLab", "MeshDatapath", "BPF", "CMeshABI", "Netlink",
+                arguments,
+            ],
             swiftSettings: strict),
 
         // What the simulations share: seeded randomness, virtual time, a network that loses.
@@ -118,6 +133,9 @@ let package = Package(
             name: "MeshSimulation", dependencies: ["MeshModel"], path: "Tests/MeshSimulation",
             swiftSettings: strict),
 
+        tests("BPFTests", ["BPF", "CLibBPF", system]),
+        tests("NetlinkTests", ["Netlink"]),
+        tests("KernelTests", ["BPF", "CMeshABI", "MeshModel"]),
         tests("MeshModelTests", ["MeshModel"]),
         tests("MeshStoreTests", ["MeshModel", "MeshStore"]),
         tests("MeshReconcilerTests", ["MeshModel", "MeshStore", "MeshReconciler"]),
@@ -128,5 +146,21 @@ let package = Package(
             "MeshTransportTests",
             ["MeshModel", "MeshTrust", "MeshTransport", log, crypto] + nio + x509
                 + [.product(name: "NIOSSL", package: "swift-nio-ssl")]),
+        tests("MeshReplicationTests", ["MeshModel", "MeshReplication", crypto, collections]),
+        tests(
+            "MeshDatapathTests",
+            [
+                "MeshModel", "MeshStore", "MeshReconciler", "MeshDatapath", "BPF", "CMeshABI",
+            ]),
+        tests("MeshEndpointsTests", ["MeshModel", "MeshEndpoints", "Netlink"]),
+        tests(
+            "MeshAdminTests",
+            [
+                "MeshModel", "MeshAdmin", log, lifecycle,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            ] + nio),
+        tests(
+            "LabTests", ["MeshModel", "MeshLab", .product(name: "Yams", package: "Yams")]),
+        tests("weftTests", ["weft", "MeshModel", "MeshAdmin", "MeshLab", arguments]),
     ]
 )

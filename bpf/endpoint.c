@@ -1,46 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * from-endpoint: tc ingress of the host side of each endpoint's veth pair. What an endpoint sends is
- * checked, translated if the socket hooks did not see it, judged once per connection, and delivered
- * to an endpoint here, sent into the overlay, or left to the host.
+ * from-endpoint: tc ingress of the host side of each endpoint's veth pair. What an endpoint sends
+ * is checked, translated if the socket hooks did not see it, judged once per connection, and
+ * delivered to an endpoint here, sent into the overlay, or left to the host.
  *
  * A packet of an established connection to another node costs three map operations: its entry, its
  * cluster's word, its node's word.
  */
-#include "lib/affinity.h"
 #include "lib/deliver.h"
+#include "lib/forward.h"
 #include "lib/icmp.h"
 #include "lib/judge.h"
+#include "lib/neighbour.h"
 
 /* Beside drop reasons: the packet is for the host's stack. */
 #define WEFT_FOR_HOST WEFT_DROP_END
-
-struct arp_ipv4 {
-	__be16 hardware;
-	__be16 protocol;
-	__u8 hardware_length;
-	__u8 protocol_length;
-	__be16 operation;
-	__u8 sender_mac[ETH_ALEN];
-	__u8 sender[4];
-	__u8 target_mac[ETH_ALEN];
-	__u8 target[4];
-};
-
-static __always_inline int leave_to_host(struct __sk_buff *skb)
-{
-	count(WEFT_COUNTER_TO_HOST, skb->len);
-	return TC_ACT_OK;
-}
-
-/* The endpoint behind this interface, if the address is its own. */
-static __always_inline const struct weft_endpoint *owner_find(struct __sk_buff *skb,
-							      const struct weft_address *address)
-{
-	const struct weft_endpoint *endpoint = endpoint_find_local(address);
-
-	return endpoint && endpoint->ifindex == skb->ifindex ? endpoint : 0;
-}
 
 /* Checks the sender and fills in its identity. Returns 0 or a drop reason. */
 static __always_inline int check_sender(struct __sk_buff *skb, struct packet *packet)
@@ -51,206 +25,6 @@ static __always_inline int check_sender(struct __sk_buff *skb, struct packet *pa
 		return WEFT_DROP_INVALID_SOURCE;
 	packet->source_identity = sender->identity;
 	return sender->flags & WEFT_ENDPOINT_ISOLATED ? WEFT_DROP_ISOLATED : 0;
-}
-
-/* ---- neighbours: the host answers for the gateway; a lie about who one is goes no further ---- */
-
-WEFT_SEPARATE int arp_from_endpoint(struct __sk_buff *skb, struct packet *packet)
-{
-	struct arp_ipv4 arp;
-	__be32 sender;
-
-	if (!packet)
-		return -WEFT_DROP_MALFORMED;
-	if (bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)))
-		return -WEFT_DROP_MALFORMED;
-	__builtin_memcpy(&sender, arp.sender, sizeof(sender));
-	address_from_ipv4(&packet->source, sender);
-	if (!owner_find(skb, &packet->source))
-		return -WEFT_DROP_INVALID_ARP;
-	return leave_to_host(skb);
-}
-
-static __always_inline bool is_link_scope(const struct packet *packet)
-{
-	return address_is_link_local(&packet->source) || address_is_zero(&packet->source) ||
-	       address_is_link_local(&packet->destination) ||
-	       address_is_link_multicast(&packet->destination);
-}
-
-/* IPv6 that stays on the link: neighbour discovery and what the host may want to hear. */
-WEFT_SEPARATE int link_from_endpoint(struct __sk_buff *skb, struct packet *packet)
-{
-	struct weft_address target;
-	bool own_link;
-
-	if (!packet)
-		return -WEFT_DROP_MALFORMED;
-	own_link = address_is_link_local(&packet->source) || address_is_zero(&packet->source);
-	if (own_link && !address_is_link_local(&packet->destination) &&
-	    !address_is_link_multicast(&packet->destination))
-		return -WEFT_DROP_INVALID_SOURCE;
-	if (!own_link && !owner_find(skb, &packet->source))
-		return -WEFT_DROP_INVALID_SOURCE;
-	if (packet->protocol != IPPROTO_ICMPV6)
-		return leave_to_host(skb);
-	if (packet->icmp_type == WEFT_ICMPV6_ROUTER_ADVERTISEMENT ||
-	    packet->icmp_type == WEFT_ICMPV6_REDIRECT)
-		return -WEFT_DROP_INVALID_ARP;
-	if (packet->icmp_type == WEFT_ICMPV6_NEIGHBOUR_ADVERTISEMENT) {
-		if (bpf_skb_load_bytes(skb, packet->transport + sizeof(struct icmp_header),
-				       &target, sizeof(target)))
-			return -WEFT_DROP_MALFORMED;
-		if (!address_is_link_local(&target) && !owner_find(skb, &target))
-			return -WEFT_DROP_INVALID_ARP;
-	}
-	return leave_to_host(skb);
-}
-
-/* ---- translation ---- */
-
-static __always_inline void packet_translate(struct packet *packet,
-					     const struct weft_address *backend, __be16 port)
-{
-	packet->frontend = packet->destination;
-	packet->frontend_port = packet->destination_port;
-	packet->destination = *backend;
-	packet->destination_port = port;
-	packet->translated = 1;
-}
-
-static __always_inline void packet_untranslate(struct packet *packet)
-{
-	packet->destination = packet->frontend;
-	packet->destination_port = packet->frontend_port;
-	packet->translated = 0;
-}
-
-static __always_inline void connection_key(struct flow *flow, const struct packet *packet)
-{
-	flow_key(flow, &packet->source, packet->source_port, &packet->destination,
-		 packet->destination_port, packet->protocol, WEFT_SCOPE_CONNECTION);
-}
-
-static __always_inline void forward_key(struct flow *flow, const struct packet *packet)
-{
-	flow_key(flow, &packet->source, packet->source_port, packet_target(packet),
-		 packet->translated ? packet->frontend_port : packet->destination_port,
-		 packet->protocol, WEFT_SCOPE_FORWARD);
-}
-
-/*
- * Translates a packet of a flow that was translated before, and finds its connection. A backend
- * that died, or a connection that is over, leaves the packet as it is: a new choice is due.
- */
-static __always_inline struct weft_connection *
-follow_forward(struct packet *packet, struct flow *flow, __u64 now)
-{
-	struct weft_connection *forward, *entry;
-
-	forward_key(flow, packet);
-	forward = connection_find(flow, packet, now);
-	if (!forward) {
-		connection_key(flow, packet);
-		return 0;
-	}
-	forward->seen = now;
-	packet_translate(packet, &forward->frontend, forward->frontend_port);
-	connection_key(flow, packet);
-	entry = connection_find(flow, packet, now);
-	if (entry)
-		return entry;
-	if (packet_opens_tcp(packet) ||
-	    liveness_is_death(cluster_liveness(forward->cluster), forward->cluster_generation) ||
-	    liveness_is_death(node_liveness(forward->node), forward->node_generation)) {
-		packet_untranslate(packet);
-		connection_key(flow, packet);
-	}
-	return 0;
-}
-
-/* Translates the first packet of a flow to a service. Returns 0 or a drop reason. */
-WEFT_SEPARATE int choose_backend(struct packet *packet, struct flow *flow)
-{
-	const struct weft_backend *backend;
-	weft_service_slot *slot;
-	int index;
-
-	if (!packet || !flow)
-		return WEFT_DROP_NO_BACKEND;
-	slot = service_find(&packet->destination, packet->destination_port, packet->protocol);
-	if (!slot)
-		return 0;
-	index = service_backend(*slot, &packet->source, bpf_get_prandom_u32());
-	backend = index < 0 ? 0 : backend_at(index);
-	if (!backend || address_is_ipv4(&backend->address) == packet->ipv6)
-		return WEFT_DROP_NO_BACKEND;
-	packet_translate(packet, &backend->address, backend->port);
-	connection_key(flow, packet);
-	return 0;
-}
-
-/*
- * Rewrites the packet as its connection says. An opener that uses one port for both the frontend and
- * the backend itself gets answers from the one it addressed last. Returns 0 or a drop reason.
- */
-WEFT_SEPARATE int apply_translation(struct __sk_buff *skb, struct packet *packet,
-				    struct weft_connection *entry, bool from_opener)
-{
-	struct rewrite rewrite = {};
-
-	if (!packet || !entry)
-		return WEFT_DROP_REWRITE_FAILED;
-	if (packet->translated && !(entry->flags & WEFT_CONNECTION_TRANSLATED)) {
-		entry->frontend = packet->frontend;
-		entry->frontend_port = packet->frontend_port;
-		__sync_fetch_and_or(&entry->flags, WEFT_CONNECTION_TRANSLATED);
-	}
-	if (!packet->translated && from_opener)
-		__sync_fetch_and_and(&entry->flags, ~WEFT_CONNECTION_TRANSLATED);
-	if (packet->translated) {
-		rewrite.from = packet->frontend;
-		rewrite.from_port = packet->frontend_port;
-		rewrite.to = packet->destination;
-		rewrite.to_port = packet->destination_port;
-	} else if (!from_opener && entry->flags & WEFT_CONNECTION_TRANSLATED) {
-		rewrite.from = packet->source;
-		rewrite.from_port = packet->source_port;
-		rewrite.to = entry->frontend;
-		rewrite.to_port = entry->frontend_port;
-		rewrite.is_source = 1;
-	} else {
-		return 0;
-	}
-	return rewrite_packet(skb, packet, &rewrite);
-}
-
-static __always_inline bool needs_translation(const struct packet *packet,
-					      const struct weft_connection *entry)
-{
-	return packet->translated || connection_flags(entry) & WEFT_CONNECTION_TRANSLATED;
-}
-
-/* Remembers the backend for the next packets to the frontend. False if there is no room. */
-WEFT_SEPARATE bool insert_forward(const struct packet *packet, const struct weft_connection *entry)
-{
-	struct weft_connection *forward = connection_scratch(WEFT_SCOPE_FORWARD);
-	struct flow flow;
-
-	if (!packet || !entry || !forward)
-		return false;
-	forward->created = entry->created;
-	forward->seen = entry->seen;
-	forward->frontend = packet->destination;
-	forward->frontend_port = packet->destination_port;
-	forward->cluster = entry->cluster;
-	forward->node = entry->node;
-	forward->cluster_generation = entry->cluster_generation;
-	forward->node_generation = entry->node_generation;
-	/* It lives as long as an open connection. */
-	forward->flags = WEFT_CONNECTION_FORWARD | WEFT_CONNECTION_REPLIED;
-	forward_key(&flow, packet);
-	return !bpf_map_update_elem(&weft_connections, &flow.key, forward, BPF_ANY);
 }
 
 /* ---- destinations ---- */
@@ -376,7 +150,7 @@ static __always_inline int start_flow(struct __sk_buff *skb, struct packet *pack
 	return reason ? -reason : open_flow(skb, packet, flow);
 }
 
-/* Checks an entry anew whose sender or whose policies may have changed. Returns 0 or a drop reason. */
+/* Checks an entry anew whose sender or policies may have changed. Returns 0 or a drop reason. */
 WEFT_SEPARATE int renew_flow(struct __sk_buff *skb, struct packet *packet,
 			     struct weft_connection *entry, bool from_opener)
 {

@@ -4,6 +4,7 @@
  * says it is, judged once per connection, and delivered into the endpoint's namespace.
  */
 #include "lib/deliver.h"
+#include "lib/forward.h"
 #include "lib/icmp.h"
 #include "lib/judge.h"
 
@@ -63,21 +64,6 @@ WEFT_SEPARATE int open_flow_from_overlay(struct __sk_buff *skb, struct packet *p
 	return entry->verdict == WEFT_VERDICT_ALLOW ? 0 : WEFT_DROP_POLICY_DENIED;
 }
 
-/* Gives a reply of a backend the frontend's address. Returns 0 or a drop reason. */
-static __always_inline int restore_frontend(struct __sk_buff *skb, struct packet *packet,
-					    const struct weft_connection *entry)
-{
-	struct rewrite rewrite = {
-		.from = packet->source,
-		.from_port = packet->source_port,
-		.to = entry->frontend,
-		.to_port = entry->frontend_port,
-		.is_source = 1,
-	};
-
-	return rewrite_packet(skb, packet, &rewrite);
-}
-
 /* Checks a packet against what is remembered of its connection's origin and verdict, and both anew
  * if it is something else. Returns 0 or a drop reason. */
 static __always_inline int check_flow(struct packet *packet, struct weft_connection *entry,
@@ -130,7 +116,7 @@ static __always_inline int flow_from_overlay(struct __sk_buff *skb, struct packe
 	if (entry) {
 		connection_account(skb, packet, entry, from_opener, now);
 		if (!from_opener && connection_flags(entry) & WEFT_CONNECTION_TRANSLATED)
-			reason = restore_frontend(skb, packet, entry);
+			reason = apply_translation(skb, packet, entry, false);
 		if (reason)
 			return -reason;
 	} else {

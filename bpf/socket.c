@@ -185,7 +185,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, bool ipv6)
 	return WEFT_HOOK_PROCEED;
 }
 
-/* The source of a message: the frontend, if the message comes from the backend that stands for it. */
+/* The source of a message: the frontend, if it comes from the backend that stands for it. */
 static __always_inline int on_recvmsg(struct bpf_sock_addr *ctx, bool ipv6)
 {
 	struct weft_udp_peer_key key = { .cookie = bpf_get_socket_cookie(ctx) };

@@ -8,6 +8,7 @@ public struct MapInfo: Hashable, Sendable {
     public enum Kind: UInt32, Hashable, Sendable {
         case hash = 1
         case array = 2
+        case programArray = 3
         case perCPUArray = 6
         case lruHash = 9
         case longestPrefix = 11

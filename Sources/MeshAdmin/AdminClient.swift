@@ -168,6 +168,9 @@ extension AdminClient {
             AdminClientError.timedOut(socket: socketPath, seconds: timeout.seconds)
         case let error as HTTPClientError:
             AdminClientError.unreachable(socket: socketPath, reason: "\(error)")
+        case let error as ChannelError:
+            // A connection kept from an earlier request, whose agent has gone since.
+            AdminClientError.unreachable(socket: socketPath, reason: "\(error)")
         case is SocketAddressError:
             AdminClientError.unreachable(
                 socket: socketPath, reason: "the path is longer than 107 bytes")

@@ -114,7 +114,9 @@ func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> 
 /// One JSON object a line, each sent at once, until the stream ends or the reader goes away.
 private func flowResponse(_ request: Request, _ flows: AsyncStream<Flow>) -> Response {
     Response(
-        status: .ok, headers: [.contentType: "application/x-ndjson"],
+        status: .ok,
+        // Who watches a connection for its end can't take another request from it.
+        headers: [.contentType: "application/x-ndjson", .connection: "close"],
         body: ResponseBody { writer in
             // Without watching the connection a quiet stream would outlive its reader for ever.
             try await request.body.consumeWithCancellationOnInboundClose { _ in

@@ -132,6 +132,13 @@ extension AdminBridge {
                         Double(reading.packets), labels: [.init("event", counter.label)])
                 }),
             MetricFamily(
+                name: "weft_datapath_map_writes_total",
+                help: "Elements of kernel maps written or deleted by this agent, by map.",
+                kind: .counter,
+                samples: datapath.writeCount.byMap.sorted { $0.key < $1.key }.map {
+                    Sample(Double($0.value), labels: [.init("map", $0.key)])
+                }),
+            MetricFamily(
                 name: "weft_cluster_verdict",
                 help:
                     "Verdict on a cluster: 0 unknown, 1 up, 2 suspect, 3 unreachable, 4 probation, 5 draining.",

@@ -146,9 +146,9 @@ public enum Agent {
             logger: log)
         let flows = FlowService(datapath: datapath, hub: hub, log: log)
 
-        // Dependencies first: they are stopped last.
+        // Stopped from the last to the first: the reader of the links ends with them.
         let services: [any Service] = [
-            reconciliation, socket, links, health, state, flows, admin,
+            reconciliation, socket, health, state, links, flows, admin,
         ]
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(

@@ -3,8 +3,8 @@
 import MeshModel
 import MeshReplication
 
-/// What other clusters may announce here: addresses inside their charter's prefixes only, so that a
-/// compromised cluster can't take another one's traffic.
+/// What other clusters may announce here: addresses inside their charter's prefixes and identities of
+/// their own only, so that a compromised cluster can't take another one's traffic or name.
 struct Charter: Sendable {
     private let prefixes: [ClusterID: [Prefix]]
 
@@ -21,7 +21,21 @@ struct Charter: Sendable {
         where !allowed.contains(where: { $0.length <= claimed.length && $0.overlaps(claimed) }) {
             return .refuse("\(key): \(claimed) lies outside the charter of cluster \(cluster)")
         }
+        if let identity = Self.identity(of: key, entry.value), identity.cluster != cluster {
+            return .refuse("\(key): identity \(identity) is not one of cluster \(cluster)")
+        }
         return .accept
+    }
+
+    /// Nil for none, and for an endpoint that has none yet.
+    private static func identity(of key: RecordKey, _ value: [UInt8]) -> Identity? {
+        let identity: Identity? =
+            switch key.kind {
+            case .endpoint: (try? EndpointRecord(encoded: value))?.identity
+            case .identity: (try? IdentityRecord(encoded: value))?.identity
+            case .namespace, .node, .service, .slice: nil
+            }
+        return identity?.rawValue == 0 ? nil : identity
     }
 
     private static func claims(of key: RecordKey, _ value: [UInt8]) -> [Prefix] {

@@ -118,6 +118,20 @@ extension AgentConfiguration {
             }
             return prefix
         }
+        for (name, port) in [
+            ("state", raw.ports?.state), ("health", raw.ports?.health), ("vxlan", raw.ports?.vxlan),
+        ] where port == 0 {
+            throw fail("ports.\(name): 0 must be 1 to 65535")
+        }
+        let ports = Ports(
+            state: raw.ports?.state ?? Ports().state, health: raw.ports?.health ?? Ports().health,
+            vxlan: raw.ports?.vxlan ?? Ports().vxlan)
+        guard ports.health != ports.vxlan else {
+            throw fail("ports.vxlan: \(ports.vxlan) is the UDP port of health too; change one")
+        }
+        for (name, path) in raw.paths.all where !path.hasPrefix("/") {
+            throw fail("paths.\(name): '\(path)' must begin with /")
+        }
         for (index, prefix) in prefixes.enumerated() {
             if let other = prefixes[..<index].first(where: { $0.overlaps(prefix) }) {
                 throw fail("podPrefixes: \(prefix) overlaps \(other)")
@@ -128,10 +142,7 @@ extension AgentConfiguration {
             mesh: raw.mesh, clusterName: clusterName, cluster: cluster, node: node,
             zone: raw.node.zone ?? "", publisher: raw.publisher, members: members,
             underlay: underlay, underlayInterface: raw.underlay.interface, podPrefixes: prefixes,
-            ports: Ports(
-                state: raw.ports?.state ?? Ports().state,
-                health: raw.ports?.health ?? Ports().health,
-                vxlan: raw.ports?.vxlan ?? Ports().vxlan),
+            ports: ports,
             paths: Paths(
                 state: raw.paths.state, bpf: raw.paths.bpf, cgroup: raw.paths.cgroup,
                 run: raw.paths.run, manifests: raw.paths.manifests, peers: raw.paths.peers,
@@ -171,6 +182,13 @@ private struct RawConfiguration: Decodable {
         let manifests: String
         let peers: String
         let trust: String
+
+        var all: KeyValuePairs<String, String> {
+            [
+                "state": state, "bpf": bpf, "cgroup": cgroup, "run": run, "manifests": manifests,
+                "peers": peers, "trust": trust,
+            ]
+        }
     }
     struct Health: Decodable {
         let profile: String?
@@ -218,10 +236,13 @@ private func describe(_ error: DecodingError) -> String {
     switch error {
     case .keyNotFound(let key, let context):
         let prefix = path(context)
-        return "\(prefix.isEmpty ? "" : prefix + ".")\(key.stringValue) is missing"
+        return "\(prefix.isEmpty ? "" : prefix + ".")\(key.stringValue) is missing; add it"
+    case .dataCorrupted(let context) where context.underlyingError is YamlError:
+        return "is not YAML: \(context.underlyingError.map { "\($0)" } ?? "")"
     case .typeMismatch(_, let context), .valueNotFound(_, let context),
         .dataCorrupted(let context):
-        return "\(path(context)): \(context.debugDescription)"
+        let field = path(context)
+        return "\(field.isEmpty ? "the file" : field): \(context.debugDescription)"
     @unknown default:
         return "\(error)"
     }

@@ -8,11 +8,16 @@ import MeshModel
 /// nodes report, so that endpoints keep theirs.
 struct IdentityAllocator {
     private let cluster: ClusterID
+    /// The highest number to give out.
+    private let last: UInt32
     private var numbers: [Labels: Identity] = [:]
     private var owners: [Identity: Labels] = [:]
     private var next = Identity.firstAllocated
 
-    init(cluster: ClusterID) { self.cluster = cluster }
+    init(cluster: ClusterID, last: UInt32 = Identity.localMaximum) {
+        self.cluster = cluster
+        self.last = last
+    }
 
     /// The identity of `labels`: the known one, else `claimed` where nobody else has it, else a new
     /// one. Nil when all 2^20 − 256 numbers are taken: the endpoint stays *initializing*.
@@ -23,7 +28,7 @@ struct IdentityAllocator {
         {
             return assign(claimed, to: labels)
         }
-        while next <= Identity.localMaximum {
+        while next <= last {
             defer { next += 1 }
             if let identity = Identity(cluster: cluster, local: next), owners[identity] == nil {
                 return assign(identity, to: labels)
@@ -47,8 +52,19 @@ func identityLabels(of endpoint: EndpointRecord, cluster: ClusterName) -> Labels
         "apps.kubernetes.io/pod-index", "batch.kubernetes.io/job-completion-index",
         "batch.kubernetes.io/controller-uid", "controller-uid",
     ]
-    var labels = endpoint.labels.filter { !perReplica.contains($0.key) }
-    labels["io.kubernetes.pod.namespace"] = endpoint.object.namespace
-    labels["io.weft.cluster"] = cluster.rawValue
-    return labels
+    let added = [
+        "io.kubernetes.pod.namespace": endpoint.object.namespace,
+        "io.weft.cluster": cluster.rawValue,
+    ]
+    return endpoint.labels.filter { !perReplica.contains($0.key) && added[$0.key] == nil }
+        .limited(to: RecordLimit.labels - added.count)
+        .merging(added) { $1 }
+}
+
+extension Labels {
+    /// The first `count` labels in the order of their keys: what a record can carry.
+    func limited(to count: Int) -> Labels {
+        guard self.count > count else { return self }
+        return Labels(uniqueKeysWithValues: sorted { $0.key < $1.key }.prefix(count).map { $0 })
+    }
 }

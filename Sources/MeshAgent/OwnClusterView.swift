@@ -29,8 +29,12 @@ struct OwnClusterView {
 
     mutating func setReport(of reporter: String, _ records: [RecordKey: [UInt8]]) -> Set<RecordKey>
     {
-        let old = reports.updateValue(records, forKey: reporter) ?? [:]
+        let former = reports.updateValue(records, forKey: reporter)
         guard counts(reporter) else { return [] }
+        // Its first report also takes away what only the ledger knew.
+        let old = former ?? ledger.filter { key, value in
+            key.kind == .endpoint && homeNode(of: value) == reporter
+        }
         return Set(records.filter { old[$0.key] != $0.value }.keys)
             .union(old.keys.filter { records[$0] == nil })
     }
@@ -40,6 +44,31 @@ struct OwnClusterView {
         usesReports = !answers
         return reports.values.reduce(into: Set()) { $0.formUnion($1.keys) }
             .union(ledger.keys.filter { $0.kind == .endpoint })
+    }
+
+    /// Whether nothing would be lost, or come back, if the ledger decided: it says what the reports
+    /// say.
+    var isLedgerUpToDate: Bool {
+        let keys = reports.values.reduce(into: Set()) { $0.formUnion($1.keys) }
+        return keys.allSatisfy(isPublished)
+            && ledger.allSatisfy { key, value in
+                guard key.kind == .endpoint, let home = homeNode(of: value),
+                    let report = reports[home]
+                else { return true }
+                return report[key] != nil
+            }
+    }
+
+    /// Whether the ledger has what some node says of `key`.
+    private func isPublished(_ key: RecordKey) -> Bool {
+        guard let published = ledger[key] else { return false }
+        let said = reports.values.compactMap { $0[key] }
+        guard key.kind == .endpoint else { return said.contains(published) }
+        let theirs = try? EndpointRecord(encoded: published)
+        return said.contains { value in
+            let mine = try? EndpointRecord(encoded: value)
+            return mine?.addresses == theirs?.addresses && mine?.node == theirs?.node
+        }
     }
 
     /// The record in force, nil for none. Reports carry labels instead of identities: an endpoint

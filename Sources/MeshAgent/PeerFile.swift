@@ -66,15 +66,20 @@ public struct PeerFolder: Sendable {
         for other in peers {
             if other.name == peer.name || other.id == peer.id {
                 throw ConfigurationError(
-                    file, "name '\(peer.name)' or ID \(peer.id) is already used by '\(other.name)'")
+                    file, "name '\(peer.name)' or ID \(peer.id) is already used by '\(other.name)'; change one")
             }
             if let (mine, theirs) = overlap(peer.podPrefixes, other.podPrefixes) {
                 throw ConfigurationError(
-                    file, "pod prefix \(mine) overlaps \(theirs) of cluster '\(other.name)'")
+                    file,
+                    "charter.podPrefixes: \(mine) overlaps \(theirs) of cluster '\(other.name)'; clusters need separate addresses"
+                )
             }
         }
         if let (mine, theirs) = overlap(peer.podPrefixes, own.podPrefixes) {
-            throw ConfigurationError(file, "pod prefix \(mine) overlaps this node's own \(theirs)")
+            throw ConfigurationError(
+                file,
+                "charter.podPrefixes: \(mine) overlaps this node's own \(theirs); clusters need separate addresses"
+            )
         }
     }
 }
@@ -103,9 +108,13 @@ extension PeerCluster {
             }
             return address
         }
-        guard !addresses.isEmpty else { throw ConfigurationError(file, "addresses is empty") }
+        guard !addresses.isEmpty else {
+            throw ConfigurationError(
+                file, "addresses is empty; list at least one, such as 192.0.2.1:4790")
+        }
         guard let key = Data(base64Encoded: raw.ledgerKey), key.count == 32 else {
-            throw ConfigurationError(file, "ledgerKey is not 32 bytes of base64")
+            throw ConfigurationError(
+                file, "ledgerKey is not 32 bytes of base64; copy it from the other cluster again")
         }
         let prefixes = try raw.charter.podPrefixes.map { text in
             guard let prefix = Prefix(text) else {
@@ -126,8 +135,11 @@ extension TransportAddress {
             let port = UInt16(text[text.index(after: colon)...]), port > 0
         else { return nil }
         var host = text[..<colon]
-        if host.first == "[", host.last == "]" { host = host.dropFirst().dropLast() }
-        guard let address = Address(String(host)) else { return nil }
+        let isBracketed = host.first == "[" && host.last == "]"
+        if isBracketed { host = host.dropFirst().dropLast() }
+        // Without brackets an IPv6 address would lose its last group to the port.
+        guard isBracketed == host.contains(":"), let address = Address(String(host))
+        else { return nil }
         self.init(address: address, port: port)
     }
 }

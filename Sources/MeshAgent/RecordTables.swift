@@ -59,7 +59,7 @@ struct RecordTables {
                     }
                 case .endpoint: writes.append(try endpoint(key, value, of: cluster))
                 case .node: writes.append(try node(key, value, of: cluster))
-                case .identity: writes.append(try identity(key, value))
+                case .identity: writes.append(try identity(key, value, of: cluster))
                 case .namespace: break
                 }
                 quarantine[cluster]?[key] = nil
@@ -102,6 +102,7 @@ struct RecordTables {
     {
         var record: EndpointRecord?
         if let value { record = try EndpointRecord(encoded: value) }
+        guard record.map({ $0.key == key }) != false else { throw .invalid("key") }
         let old = endpoints[cluster, default: [:]].updateOrRemove(record, forKey: key)
         let rows = record.map { self.rows(of: $0, in: cluster) } ?? []
         let gone = Set(old?.addresses ?? []).subtracting(rows.map(\.address))
@@ -141,10 +142,12 @@ struct RecordTables {
         return { $0.nodes.upsert(row) }
     }
 
-    private func identity(_ key: RecordKey, _ value: [UInt8]?)
+    private func identity(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)
         throws(DecodingFault) -> @Sendable (inout MeshTables) -> Void
     {
-        guard let number = UInt32(key.name) else { throw .invalid("identity") }
+        // Identities share a table: nobody touches another cluster's rows.
+        guard let number = UInt32(key.name), Identity(rawValue: number).cluster == cluster
+        else { throw .invalid("identity") }
         guard let value else { return { $0.identities.delete(Identity(rawValue: number)) } }
         let record = try IdentityRecord(encoded: value)
         guard record.key == key else { throw .invalid("key") }

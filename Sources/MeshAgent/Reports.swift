@@ -40,17 +40,22 @@ struct OwnReport {
     private static func chunks(
         of puts: [Message.Report.Put], deletes: [RecordKey]
     ) -> [Message.Report] {
-        var reports = [Message.Report(opens: false, closes: false, puts: [], deletes: deletes)]
+        let empty = Message.Report(opens: false, closes: false, puts: [], deletes: [])
+        var reports = [empty]
         var size = 0
-        for put in puts {
-            let bytes = put.value.count + RecordKey.maximumLength
+        func add(_ bytes: Int, _ change: (inout Message.Report) -> Void) {
             if size + bytes > chunkBytes {
-                reports.append(Message.Report(opens: false, closes: false, puts: [], deletes: []))
+                reports.append(empty)
                 size = 0
             }
-            reports[reports.count - 1].puts.append(put)
             size += bytes
+            change(&reports[reports.count - 1])
         }
+        for put in puts {
+            add(put.value.count + RecordKey.maximumLength) { $0.puts.append(put) }
+        }
+        // Behind what may take their place.
+        for key in deletes { add(RecordKey.maximumLength) { $0.deletes.append(key) } }
         return reports
     }
 }
@@ -58,16 +63,20 @@ struct OwnReport {
 /// The reports of all nodes of the own cluster, as far as this node received them.
 struct ReportBook {
     private(set) var reports: [String: [RecordKey: Message.Report.Put]] = [:]
+    /// Nodes that have said all they know: what is missing from their reports is gone.
+    private(set) var complete: Set<String> = []
     /// What the complete report that is arriving has put so far.
     private var arriving: [String: Set<RecordKey>] = [:]
 
+    /// Leaves out what isn't the reporter's to say.
+    ///
     /// - Returns: the keys of `reporter` that read differently now.
     mutating func apply(_ report: Message.Report, from reporter: String) -> Set<RecordKey> {
         var records = reports[reporter] ?? [:]
         var changed: Set<RecordKey> = []
         if report.opens { arriving[reporter] = [] }
         arriving[reporter]?.formUnion(report.puts.map(\.key))
-        for put in report.puts where records[put.key] != put {
+        for put in report.puts where records[put.key] != put && put.isOwnWord(of: reporter) {
             records[put.key] = put
             changed.insert(put.key)
         }
@@ -77,12 +86,30 @@ struct ReportBook {
         if report.closes, let kept = arriving.removeValue(forKey: reporter) {
             changed.formUnion(records.keys.filter { !kept.contains($0) })
             records = records.filter { kept.contains($0.key) }
+            complete.insert(reporter)
         }
         reports[reporter] = records
         return changed
     }
 
+    func isComplete(of reporter: String) -> Bool { complete.contains(reporter) }
+
     func values(of reporter: String) -> [RecordKey: [UInt8]] {
         (reports[reporter] ?? [:]).mapValues(\.value)
+    }
+}
+
+extension Message.Report.Put {
+    /// A node speaks for its own endpoints and its own record only, and nobody for identities. Any
+    /// node may have manifests of the cluster's services. What doesn't decode is no word at all.
+    func isOwnWord(of reporter: String) -> Bool {
+        switch key.kind {
+        case .endpoint:
+            (try? EndpointRecord(encoded: value)).map { $0.node == reporter && $0.key == key }
+                ?? false
+        case .node: key.name == reporter
+        case .identity: false
+        case .namespace, .service, .slice: true
+        }
     }
 }

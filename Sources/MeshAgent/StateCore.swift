@@ -51,6 +51,9 @@ enum StateNote: Sendable {
 struct StateCore {
     /// This long after it last answered, nodes go by each other's reports.
     static let publisherSilence = Duration.seconds(1)
+    /// A publisher that answers again may first have to learn what was reported without it; after
+    /// this long its ledger counts all the same.
+    static let publisherCatchUp = Duration.seconds(5)
     /// How long a publisher that starts waits for those who may know its earlier epochs.
     static let openingWait = Duration.milliseconds(1500)
     /// Nodes of a cluster hear of each other at least this often.
@@ -72,6 +75,10 @@ struct StateCore {
     private(set) var isComplete = false
     private(set) var drain: DrainDeclaration
     private var ownReport = OwnReport()
+    /// Whether this node knows what to report: until then nobody may take its silence for a report.
+    private var hasSpoken = false
+    /// Own records that are too large to tell.
+    private var oversized: Set<String> = []
     private var book = ReportBook()
     private var view: OwnClusterView
     private var publisher: Publisher?
@@ -80,6 +87,8 @@ struct StateCore {
     private var isOpen = false
     private let startedAt: Instant
     private var publisherHeard: Instant
+    /// When the publisher answered again after a silence.
+    private var publisherReturned: Instant
     private var nextSaying: Instant
     private var nextMaintenance: Instant
     private var planBasis: PlanBasis?
@@ -111,6 +120,7 @@ struct StateCore {
         self.wasUp = wasUp
         startedAt = now
         publisherHeard = now
+        publisherReturned = now
         nextSaying = now
         nextMaintenance = now
         relays = RelayChoice.relays(
@@ -160,7 +170,9 @@ extension StateCore {
             core.synchroniser.linkUp(link.replication, into: &replication)
         }
         guard node.cluster == configuration.cluster else { return }
-        for message in ownReport.full { effects.append(.send(message.encoded, over: link)) }
+        for message in hasSpoken ? ownReport.full : [] {
+            effects.append(.send(message.encoded, over: link))
+        }
         effects.append(.send(drainMessage.encoded, over: link))
     }
 
@@ -179,7 +191,7 @@ extension StateCore {
         let isOwn = node.cluster == configuration.cluster
         if isOwn {
             effects.append(.health(.heard(node)))
-            if node.name == configuration.publisher { heardPublisher(at: now, into: &effects) }
+            if node.name == configuration.publisher { heardPublisher(at: now) }
         }
         let message: Message
         do throws(DecodingFault) {
@@ -238,17 +250,34 @@ extension StateCore {
         records[node.key] = node.encoded
         for (object, endpoint) in endpoints {
             let labels = endpoint.labels.merging(folder.podLabels[object] ?? [:]) { $1 }
+                .limited(to: RecordLimit.labels)
             let record = EndpointRecord(
                 object: object, node: configuration.node.name, addresses: endpoint.addresses,
                 identity: Identity(rawValue: 0), labels: labels)
             records[record.key] = record.encoded
         }
+        keepWithinLimits(&records)
         tables.setInterfaces(endpoints.mapValues(\.interface))
-        let messages = ownReport.replace(with: records, now: realTime)
+        let changes = ownReport.replace(with: records, now: realTime)
+        let messages = hasSpoken ? changes : ownReport.full
+        hasSpoken = true
         for message in messages {
             tellOwn(message, into: &effects)
             guard case .report(let report) = message else { continue }
             take(report, from: configuration.node, at: now, into: &effects)
+        }
+    }
+
+    /// What no ledger can carry isn't told, for nobody could read the report either: what was said
+    /// before stays in force.
+    private mutating func keepWithinLimits(_ records: inout [RecordKey: [UInt8]]) {
+        for key in oversized { refusals[configuration.cluster]?[key] = nil }
+        oversized = []
+        for (key, value) in records where value.count > ReplicationLimit.valueBytes {
+            records[key] = ownReport.values[key]
+            oversized.insert("\(key)")
+            refusals[configuration.cluster, default: [:]]["\(key)"] =
+                "\(key): \(value.count) bytes, more than \(ReplicationLimit.valueBytes); split it"
         }
     }
 
@@ -257,7 +286,8 @@ extension StateCore {
     ) {
         take(
             Message.DrainWish(
-                isDraining: isDraining, generation: max(generation, drain.generation + 1)),
+                isDraining: isDraining,
+                generation: max(generation, min(drain.generation, .max - 1) + 1)),
             into: &effects)
         tellOwn(drainMessage, into: &effects)
     }
@@ -267,7 +297,8 @@ extension StateCore {
     }
 
     private mutating func take(_ wish: Message.DrainWish, into effects: inout [StateEffect]) {
-        guard wish.generation > drain.generation else { return }
+        // A clock that runs mad must not say the last word: the highest generation is nobody's.
+        guard wish.generation > drain.generation, wish.generation < .max else { return }
         drain = DrainDeclaration(generation: wish.generation, isDraining: wish.isDraining)
         effects.append(.persistDrain(drain))
         effects.append(.health(.declare(drain)))
@@ -288,9 +319,14 @@ extension StateCore {
         _ report: Message.Report, from node: NodeID, at now: Instant,
         into effects: inout [StateEffect]
     ) {
+        for put in report.puts where !put.isOwnWord(of: node.name) {
+            effects.append(.note(.outOfTurn(from: node, "\(put.key)")))
+        }
         let changed = book.apply(report, from: node.name)
-        let affected = view.setReport(of: node.name, book.values(of: node.name))
-        applyOwn(affected, into: &effects)
+        if book.isComplete(of: node.name) {
+            applyOwn(
+                view.setReport(of: node.name, book.values(of: node.name)), into: &effects)
+        }
         guard isOpen else { return }
         publish(publisher?.apply(changed, of: node.name, from: book) ?? [], into: &effects)
         if report.closes { sweep(into: &effects) }
@@ -310,7 +346,7 @@ extension StateCore {
 
     private mutating func sweep(into effects: inout [StateEffect]) {
         let stale = publisher?.stale(
-            in: synchroniser.view(of: configuration.cluster), reporters: Set(book.reports.keys),
+            in: synchroniser.view(of: configuration.cluster), reporters: book.complete,
             members: Set(configuration.members.map(\.name)))
         publish(stale ?? [], into: &effects)
     }
@@ -423,12 +459,7 @@ extension StateCore {
     /// Call every 100 ms.
     mutating func tick(at now: Instant, into effects: inout [StateEffect]) {
         open(at: now, into: &effects)
-        if configuration.isPublisher {
-            if isOpen { heardPublisher(at: now, into: &effects) }
-        } else if now - publisherHeard > Self.publisherSilence, !view.usesReports {
-            effects.append(.note(.publisherLost))
-            applyOwn(view.setPublisherAnswers(false), into: &effects)
-        }
+        if !configuration.isPublisher { judgePublisher(at: now, into: &effects) }
         if now >= nextSaying {
             nextSaying = now + Self.sayingInterval
             tellOwn(drainMessage, into: &effects)
@@ -441,11 +472,24 @@ extension StateCore {
         }
     }
 
-    private mutating func heardPublisher(at now: Instant, into effects: inout [StateEffect]) {
+    private mutating func heardPublisher(at now: Instant) {
+        if now - publisherHeard > Self.publisherSilence { publisherReturned = now }
         publisherHeard = now
-        guard view.usesReports, synchroniser.head(of: configuration.cluster) != nil else { return }
-        effects.append(.note(.publisherBack))
-        applyOwn(view.setPublisherAnswers(true), into: &effects)
+    }
+
+    /// Goes by the nodes' reports while the publisher is silent, and until its ledger has what they
+    /// said meanwhile: a publisher that starts anew answers before it can publish.
+    private mutating func judgePublisher(at now: Instant, into effects: inout [StateEffect]) {
+        let isSilent = now - publisherHeard > Self.publisherSilence
+        if isSilent, !view.usesReports {
+            effects.append(.note(.publisherLost))
+            applyOwn(view.setPublisherAnswers(false), into: &effects)
+        } else if !isSilent, view.usesReports,
+            view.isLedgerUpToDate || now - publisherReturned > Self.publisherCatchUp
+        {
+            effects.append(.note(.publisherBack))
+            applyOwn(view.setPublisherAnswers(true), into: &effects)
+        }
     }
 
     /// After rows changed: what health has to watch, and whether everybody has spoken.

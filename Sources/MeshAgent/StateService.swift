@@ -128,7 +128,7 @@ actor StateService: Service {
     }
 
     private func followHealth() async {
-        for await event in health.events {
+        for await event in health.events.cancelOnGracefulShutdown() {
             switch event {
             case .tellOwn(let message):
                 step { core, effects in core.tellOwn(message, into: &effects) }

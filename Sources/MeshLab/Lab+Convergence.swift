@@ -7,20 +7,21 @@ extension Lab {
     ///
     /// - Throws: ``LabError`` with the node whose agent ended or doesn't answer.
     public func startAgents(of nodes: [LabPlan.Node]) async throws {
-        for node in nodes { try startAgent(of: node, in: try cluster(of: node)) }
-        let deadline = ContinuousClock.now + Self.agentStartLimit
+        var started: [(node: LabPlan.Node, process: LabProcess)] = []
         for node in nodes {
-            var joined = false
+            started.append((node, try startAgent(of: node, in: try cluster(of: node))))
+        }
+        let deadline = ContinuousClock.now + Self.agentStartLimit
+        for (node, process) in started {
             _ = try await awaiting(
                 "the agent of \(node.name): see \(plan.log(of: node))",
                 atMost: deadline - ContinuousClock.now
             ) { () async throws -> AgentStatus? in
-                let isRunning = try isRunning(node)
-                if joined, !isRunning {
+                if let ending = process.ending() {
                     throw LabError(
-                        .failed, "the agent of \(node.name) ended: see \(plan.log(of: node))")
+                        .failed,
+                        "the agent of \(node.name) ended (\(ending)): see \(plan.log(of: node))")
                 }
-                joined = joined || isRunning
                 return try await answered { try await agent(of: node).status() }
             }
         }

@@ -124,8 +124,10 @@ extension Lab {
             environment: environment(of: endpoint, in: cluster))
     }
 
-    func startAgent(of node: LabPlan.Node, in cluster: LabPlan.Cluster) throws(LabError) {
-        _ = try LabProcess(
+    func startAgent(
+        of node: LabPlan.Node, in cluster: LabPlan.Cluster
+    ) throws(LabError) -> LabProcess {
+        try LabProcess(
             helper(
                 namespace: node.namespace, cgroup: cgroup.agent(of: node, in: cluster),
                 name: "weftd", [executable, "--config", plan.configurationFile(of: node)]),

@@ -22,6 +22,10 @@ public enum LabExec {
         }
         if let cgroup { try join(cgroup) }
         if let namespacePath { try NetworkNamespace(path: namespacePath).enter() }
+        // A thread of a pool blocks signals, and the program would inherit that.
+        var none = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, nil)
         var arguments: [UnsafeMutablePointer<CChar>?] =
             ([name ?? program] + command.dropFirst()).map { strdup($0) }
         arguments.append(nil)

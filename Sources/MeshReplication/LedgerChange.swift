@@ -22,11 +22,6 @@ public struct LedgerChange: Hashable, Sendable {
     /// Nil deletes.
     public let value: [UInt8]?
 
-    init(key: String, value: [UInt8]?) {
-        self.key = key
-        self.value = value
-    }
-
     public static func put(_ key: RecordKey, _ value: [UInt8]) -> LedgerChange {
         LedgerChange(key: key.description, value: value)
     }

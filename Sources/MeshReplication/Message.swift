@@ -100,19 +100,15 @@ extension Message {
         guard bytes.count <= ReplicationLimit.messageBytes
         else { throw .malformed(.tooLong("message")) }
         var reader = ByteReader(bytes)
-        let kind: Kind
+        let number: UInt8
         do throws(DecodingFault) {
             let version = try reader.read(UInt8.self)
             guard version == Self.version else { throw .unsupportedVersion(version) }
-            let number = try reader.read(UInt8.self)
-            guard let known = Kind(rawValue: number)
-            else { throw .invalid("\(number)") }
-            kind = known
-        } catch .invalid(let number) {
-            throw .unknownMessage(UInt8(number) ?? 0)
+            number = try reader.read()
         } catch {
             throw .malformed(error)
         }
+        guard let kind = Kind(rawValue: number) else { throw .unknownMessage(number) }
         do throws(DecodingFault) {
             self = try Self.read(kind, from: &reader)
             try reader.finish()

@@ -114,6 +114,7 @@ extension Replica {
     /// The header at `position`, as far as it is still known.
     func header(at position: Position) -> SignedHeader? {
         if position == last?.header.position { return last }
+        // The window holds only messages that this replica decoded or encoded itself.
         guard let message = log.message(at: position),
             case .batch(let batch)? = try? Message(decoding: message)
         else { return nil }

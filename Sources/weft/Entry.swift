@@ -7,12 +7,14 @@ import MeshAdmin
 /// One binary, several programs: the name it is called by decides. `weftd` is `weft agent`.
 @main
 enum Entry {
+    private static let program =
+        CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? "weft"
+
     static func main() async {
-        let program = CommandLine.arguments.first?.split(separator: "/").last ?? "weft"
         let arguments = Array(CommandLine.arguments.dropFirst())
         do {
             switch program {
-            case "weftd": try await run(AgentCommand.self, arguments)
+            case "weftd": try await run(Weftd.self, arguments)
             default: try await run(Weft.self, arguments)
             }
         } catch {
@@ -37,10 +39,10 @@ enum Entry {
         case let code as ExitCode:
             return code
         case AdminClientError.unreachable, AdminClientError.timedOut:
-            Console.error("weft: \(error)\n")
+            Console.error("\(program): \(error)\n")
             return .agentUnreachable
         case let fault as AdminFault:
-            Console.error("weft: \(fault.message)\n")
+            Console.error("\(program): \(fault.message)\n")
             if let hint = fault.hint { Console.error("hint: \(hint)\n") }
             return .failure
         default:
@@ -57,7 +59,7 @@ enum Entry {
             Console.error(Weft.fullMessage(for: error) + "\n")
             return .usage
         default:
-            Console.error("weft: \(error)\n")
+            Console.error("\(program): \(error)\n")
             return .failure
         }
     }

@@ -12,15 +12,15 @@ struct Weft: ParsableCommand {
         subcommands: [LabExecCommand.self],
         groupedSubcommands: [
             CommandGroup(
-                name: "Look:",
+                name: "Look",
                 subcommands: [
                     StatusCommand.self, ClusterCommand.self, NodeCommand.self,
                     ServiceCommand.self, EndpointCommand.self, IdentityCommand.self,
                     FlowsCommand.self, DropsCommand.self, KernelCommand.self,
                 ]),
-            CommandGroup(name: "Steer:", subcommands: [DrainCommand.self]),
+            CommandGroup(name: "Steer", subcommands: [DrainCommand.self]),
             CommandGroup(
-                name: "Set up:",
+                name: "Set up",
                 subcommands: [AuthorityCommand.self, LabCommand.self, AgentCommand.self]),
         ])
 }

@@ -68,7 +68,7 @@ WEFT_SEPARATE int affinity_recall(const struct weft_affinity_key *key, weft_serv
 	search.cluster = memory->cluster;
 	search.list = WEFT_SERVICE_LIST(word);
 	search.backend = memory->backend;
-	/* An LRU element is reused while it is read: the backend itself says whether it is the one. */
+	/* An LRU element is reused while it is read: the backend says whether it is the one. */
 	if (memory->generation != WEFT_SERVICE_GENERATION(word) ||
 	    !backend_is(search.backend, &search.address, search.port)) {
 		bpf_loop(slices < WEFT_CLUSTERS_PER_SERVICE_MAX ? slices

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What every program includes: kernel types, helpers, the shared layouts and load-time constants. */
+/* What every program includes: kernel types, helpers, shared layouts, load-time constants. */
 #pragma once
 
 #include <stdbool.h>

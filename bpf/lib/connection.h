@@ -2,8 +2,8 @@
 /*
  * Connection tracking: one entry a connection, both directions, LRU. Expiry is judged at lookup.
  *
- * A flow that is translated packet by packet has a second entry of scope FORWARD, {opener, frontend}
- * to backend; the connection itself is {opener, backend}.
+ * A flow that is translated packet by packet has a second entry of scope FORWARD, {opener,
+ * frontend} to backend; the connection itself is {opener, backend}.
  */
 #pragma once
 

@@ -8,8 +8,9 @@
 #include "policy.h"
 
 /*
- * Takes the verdict of a connection, or takes it again: for each end that is here by its policy set.
- * A local end has the identity that weft_endpoints says; a remote opener keeps that of its packets.
+ * Takes the verdict of a connection, or takes it again: for each end that is here by its policy
+ * set. A local end has the identity that weft_endpoints says; a remote opener keeps that of its
+ * packets.
  */
 WEFT_SEPARATE int connection_judge(struct weft_connection *entry, const struct packet *packet,
 				   bool from_opener)

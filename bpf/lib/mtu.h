@@ -96,7 +96,7 @@ WEFT_SEPARATE int clamp_mss(struct __sk_buff *skb, struct packet *packet, __u32 
 		return WEFT_DROP_REWRITE_FAILED;
 	if (bpf_ntohs(mss) <= bpf_ntohs(limit))
 		return 0;
-	/* The checksum sees 16-bit words: an option at an odd offset straddles two, bytes swapped. */
+	/* The checksum sees 16-bit words: an option at an odd offset straddles two, swapped. */
 	before = mss;
 	after = limit;
 	if ((search.found - packet->transport) & 1) {

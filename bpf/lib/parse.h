@@ -56,14 +56,14 @@ enum weft_tcp_flag {
 struct packet {
 	struct weft_address source;
 	struct weft_address destination;	/* the backend once a service was translated */
-	struct weft_address frontend;		/* set with `translated`: the destination in the packet */
+	struct weft_address frontend;		/* translated: the destination in the packet */
 	__be16 source_port;			/* ICMP echo: the identifier, in both */
 	__be16 destination_port;
 	__be16 frontend_port;
 	__u16 transport;			/* offset of the transport header */
-	__u32 length;				/* without the Ethernet header, as the IP header has it */
+	__u32 length;				/* as the IP header says */
 	__u32 source_identity;			/* as far as known, for events */
-	__u32 path_mtu;				/* what would have fitted, if the packet did not */
+	__u32 path_mtu;				/* what would have fitted */
 	__u8 protocol;
 	__u8 tcp_flags;
 	__u8 icmp_type;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Cluster first, then backend: the lowest tier with a live cluster, a weighted choice among its live
- * clusters, four random backends of its slice and then a scan, the next cluster; refuse at last.
+ * Cluster first, then backend: the lowest tier with a live cluster, a weighted choice among its
+ * live clusters, four random backends of its slice and then a scan, the next cluster; refuse at
+ * last.
  *
  * A service's last cluster is never taken away: if no cluster is live, those that are not
  * unreachable are tried, then any.
@@ -27,7 +28,7 @@ struct selection {
 	__u32 random;		/* state of the generator, never zero */
 	__u32 rank;
 	__u32 tried;		/* bit per slice */
-	__u32 chosen;		/* slice of this attempt, WEFT_CLUSTERS_PER_SERVICE_MAX if none */
+	__u32 chosen;		/* slice of this attempt; WEFT_CLUSTERS_PER_SERVICE_MAX: none */
 	__u32 tier;
 	__u32 total;		/* of the weights so far */
 	__u32 first;

@@ -4,14 +4,12 @@ import ArgumentParser
 import MeshAdmin
 import MeshAgent
 
-/// `weftd`, by its own name or as `weft agent`.
-struct AgentCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "agent", abstract: "Run the agent of this node (weftd).",
-        discussion: """
-            Runs until SIGTERM or SIGINT. Connections through the node go on while no agent runs. \
-            Exits with 1, having changed nothing, when it can't start.
-            """, version: weftVersion)
+struct AgentArguments: ParsableArguments {
+    static let abstract = "Run the agent of this node."
+    static let discussion = """
+        Runs until SIGTERM or SIGINT. Connections through the node go on while no agent runs. Exits \
+        with 1, having changed nothing, when it can't start.
+        """
 
     @Option(help: ArgumentHelp("The node's configuration.", valueName: "file"))
     var config = "/etc/weft/weftd.yaml"
@@ -19,4 +17,25 @@ struct AgentCommand: AsyncParsableCommand {
     func run() async throws {
         try await Agent.run(configurationFile: config)
     }
+}
+
+/// The binary under its other name.
+struct Weftd: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "weftd", abstract: AgentArguments.abstract,
+        discussion: AgentArguments.discussion, version: weftVersion)
+
+    @OptionGroup var arguments: AgentArguments
+
+    func run() async throws { try await arguments.run() }
+}
+
+struct AgentCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "agent", abstract: "Run the agent of this node, as weftd does.",
+        discussion: AgentArguments.discussion)
+
+    @OptionGroup var arguments: AgentArguments
+
+    func run() async throws { try await arguments.run() }
 }

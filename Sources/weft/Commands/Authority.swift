@@ -127,7 +127,7 @@ private func makeFolder(_ path: String) throws {
 
 /// What every node needs to know of its own cluster's authority.
 private func savePublicFiles(_ bundle: String, _ ledgerKey: String, in folder: String) throws {
-    try save(bundle, named: "bundle.pem", in: folder)
+    try save(bundle, named: "ca.pem", in: folder)
     try save(ledgerKey + "\n", named: "ledger.pub", in: folder)
 }
 

@@ -12,11 +12,11 @@ struct LabCommand: ParsableCommand {
             """,
         groupedSubcommands: [
             CommandGroup(
-                name: "Life:", subcommands: [Up.self, Down.self, List.self, Logs.self]),
+                name: "Life", subcommands: [Up.self, Down.self, List.self, Logs.self]),
             CommandGroup(
-                name: "Play:",
+                name: "Play",
                 subcommands: [Exec.self, Kill.self, Revive.self, Drain.self, DemoCommand.self]),
-            CommandGroup(name: "Inside endpoints:", subcommands: [Serve.self, Load.self]),
+            CommandGroup(name: "Inside endpoints", subcommands: [Serve.self, Load.self]),
         ])
 
     /// Which of the labs.

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+extension Tag {
+    @Tag static var kernel: Self
+    @Tag static var lab: Self
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+import Testing
+
+@testable import MeshAgent
+
+/// A configuration that is right in every line; tests replace one.
+private let right = """
+    mesh: example
+    cluster: {name: north, id: 1}
+    node: {name: a, zone: z1}
+    publisher: b
+    nodes:
+      - {name: b, address: 192.0.2.2}
+      - {name: a, address: 192.0.2.1}
+    underlay: {address: 192.0.2.1, interface: eth0}
+    podPrefixes: ["10.1.0.0/24", "fd00:1::/64"]
+    paths:
+      state: /var/lib/weft
+      bpf: /sys/fs/bpf/weft
+      cgroup: /sys/fs/cgroup
+      run: /run/weft
+      manifests: /etc/weft/manifests
+      peers: /etc/weft/peers.d
+      trust: /etc/weft/trust
+
+    """
+
+/// One line of a right file made wrong, and what the message must say.
+struct WrongLine: Sendable, CustomTestStringConvertible {
+    let line: String
+    let wrong: String
+    let says: [String]
+
+    init(_ line: String, _ wrong: String, says: String...) {
+        self.line = line
+        self.wrong = wrong
+        self.says = says
+    }
+
+    var testDescription: String { wrong.isEmpty ? "without \(line)" : wrong }
+}
+
+@Suite("The configuration file")
+struct ConfigurationTests {
+    private static func read(_ text: String) throws -> AgentConfiguration {
+        let folder = try TemporaryFolder()
+        return try AgentConfiguration(file: try folder.write("weft.yaml", text))
+    }
+
+    @Test("says what it says, and what it doesn't is the default")
+    func right() throws {
+        let configuration = try Self.read(MeshAgentTests.right)
+        #expect(configuration.clusterName.rawValue == "north")
+        #expect(configuration.node == own && configuration.zone == "z1")
+        #expect(configuration.members.map(\.name) == ["a", "b"], "sorted")
+        #expect(!configuration.isPublisher)
+        #expect(configuration.podPrefixes == prefixes("10.1.0.0/24", "fd00:1::/64"))
+        #expect(configuration.ports == AgentConfiguration.Ports())
+        #expect(configuration.healthProfile == "default" && configuration.flowEvents)
+        #expect(configuration.metricsPort == nil)
+        #expect(configuration.paths.trust == "/etc/weft/trust")
+    }
+
+    @Test("may name ports, profile and metrics")
+    func options() throws {
+        let configuration = try Self.read(
+            MeshAgentTests.right
+                + "ports: {state: 1, vxlan: 2}\nhealth: {profile: fast}\nflowEvents: false\n"
+                + "metricsPort: 9100\n")
+        #expect(configuration.ports == AgentConfiguration.Ports(state: 1, health: 4791, vxlan: 2))
+        #expect(configuration.healthProfile == "fast" && !configuration.flowEvents)
+        #expect(configuration.metricsPort == 9100)
+    }
+
+    @Test(
+        "with a wrong line is refused: file, field and what is wrong",
+        arguments: [
+            WrongLine("mesh: example", "mesh: Ex_ample", says: "mesh", "Ex_ample"),
+            WrongLine("mesh: example", "", says: "mesh is missing"),
+            WrongLine("id: 1}", "id: 0}", says: "cluster.id", "0", "1 to 4095"),
+            WrongLine("id: 1}", "id: 4096}", says: "cluster.id", "4096"),
+            WrongLine("id: 1}", "id: -1}", says: "cluster.id", "-1"),
+            WrongLine("id: 1}", "id: one}", says: "cluster.id"),
+            WrongLine("{name: north, id: 1}", "{name: north}", says: "cluster.id is missing"),
+            WrongLine("name: north", "name: North", says: "cluster.name", "North"),
+            WrongLine(
+                "name: north", "name: n123456789012345678901234567890xx", says: "cluster.name"),
+            WrongLine("node: {name: a", "node: {name: 'a b'", says: "node.name", "a b"),
+            WrongLine("node: {name: a", "node: {name: c", says: "nodes", "'c'", "add it"),
+            WrongLine("publisher: b", "publisher: c", says: "publisher", "'c'", "nodes"),
+            WrongLine("name: b, address: 192.0.2.2", "name: a, address: 192.0.2.2", says: "twice"),
+            WrongLine("name: b, address: 192.0.2.2", "name: b, address: 192.0.2.1", says: "twice"),
+            WrongLine(
+                "address: 192.0.2.2}", "address: 192.0.2.256}", says: "nodes", "192.0.2.256"),
+            WrongLine(
+                "underlay: {address: 192.0.2.1", "underlay: {address: host",
+                says: "underlay.address", "host"),
+            WrongLine("10.1.0.0/24", "10.1.0.0/33", says: "podPrefixes", "10.1.0.0/33"),
+            WrongLine(
+                "\"fd00:1::/64\"", "10.1.0.128/25", says: "podPrefixes", "10.1.0.128/25",
+                "overlaps", "10.1.0.0/24"),
+            WrongLine("state: /var/lib/weft", "state: weft", says: "paths.state", "weft", "/"),
+            WrongLine("trust: /etc/weft/trust", "trust: ''", says: "paths.trust"),
+            WrongLine("trust: /etc/weft/trust", "", says: "paths.trust is missing"),
+            WrongLine("mesh: example", "mesh: [", says: "not YAML", "3:1"),
+            WrongLine("mesh: example", "ports: {state: 70000}\nmesh: x", says: "ports.state"),
+            WrongLine("mesh: example", "ports: {state: 0}\nmesh: x", says: "ports.state", "0"),
+            WrongLine(
+                "mesh: example", "ports: {health: 4791, vxlan: 4791}\nmesh: x", says: "ports.vxlan",
+                "4791"),
+        ])
+    func wrong(line: WrongLine) throws {
+        let text = MeshAgentTests.right.replacing(line.line, with: line.wrong)
+        try #require(text != MeshAgentTests.right)
+        let error = #expect(throws: ConfigurationError.self) { try Self.read(text) }
+        let message = try #require(error).description
+        #expect(message.contains("weft.yaml: "))
+        for part in line.says { #expect(message.contains(part), "\(message)") }
+    }
+
+    @Test("that is empty, a list or not there is refused with its name", arguments: ["", "[]", "x"])
+    func noMap(text: String) throws {
+        let error = try #require(#expect(throws: ConfigurationError.self) { try Self.read(text) })
+        #expect(error.description.contains("weft.yaml: "))
+        #expect(!error.message.hasPrefix(":") && !error.message.isEmpty, "\(error)")
+    }
+
+    @Test("that is not there, or too large, says so")
+    func unreadable() throws {
+        let missing = #expect(throws: ConfigurationError.self) {
+            try AgentConfiguration(file: "/nonexistent/weft.yaml")
+        }
+        #expect(missing?.description.hasPrefix("/nonexistent/weft.yaml: can't be read") == true)
+        let large = MeshAgentTests.right + String(repeating: "# filling\n", count: 110_000)
+        let error = #expect(throws: ConfigurationError.self) { try Self.read(large) }
+        #expect(error?.description.contains("is larger than 1048576 bytes") == true)
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+import MeshReachability
+import Testing
+
+@testable import MeshAgent
+
+@Suite("What agents tell each other")
+struct MessageTests {
+    private static let report = Message.report(
+        Message.Report(
+            opens: true, closes: false,
+            puts: [
+                .init(
+                    key: service("echo").key, since: 1_700_000_000_000_000_000,
+                    value: service("echo").encoded),
+                .init(key: RecordKey(kind: .namespace, name: "x"), since: 0, value: []),
+            ],
+            deletes: [endpoint("p", on: "a").key]))
+
+    private static let paths = Message.paths(
+        RelayReport(
+            relay: "a", sequence: 7, instance: .max, isAbstaining: true,
+            paths: [
+                PathStatus(
+                    remote: NodeID(cluster: cluster(2), name: "b.zone")!, state: .suspect,
+                    missed: 4, beats: 0, silence: .milliseconds(900), roundTrip: nil,
+                    drain: DrainDeclaration(generation: 3, isDraining: true),
+                    head: Position(epoch: 2, revision: 9), relaySetGeneration: 1)
+            ]))
+
+    private static let claim = Message.deadNodes(
+        Message.DeadNodes(relay: own, names: ["b", "c.example"]))
+
+    private static let drain = Message.drain(
+        Message.DrainWish(isDraining: true, generation: .max))
+
+    static let all: [Message] = [.replication([0, 1, 255]), report, paths, claim, drain]
+
+    @Test("is what the other one reads", arguments: all)
+    func roundTrip(message: Message) throws {
+        #expect(try Message(encoded: message.encoded) == message)
+    }
+
+    @Test("cut short anywhere, is refused", arguments: [report, paths, claim, drain])
+    func truncation(message: Message) {
+        let bytes = message.encoded
+        for count in 0..<bytes.count {
+            #expect(throws: DecodingFault.self, "\(count) of \(bytes.count) bytes") {
+                try Message(encoded: Array(bytes.prefix(count)))
+            }
+        }
+    }
+
+    @Test("with something behind it, is refused", arguments: [report, claim, drain])
+    func trailing(message: Message) {
+        #expect(throws: DecodingFault.trailingBytes) {
+            try Message(encoded: message.encoded + [0])
+        }
+    }
+
+    /// A frame written by hand: what the bytes of a drain wish mean, and what is no message.
+    @Test(
+        "that isn't one says why",
+        arguments: [
+            ([], .truncated),
+            ([9], .invalid("message kind 9")),
+            ([0], .invalid("message kind 0")),
+            // Flag 2.
+            ([5, 2, 0, 0, 0, 0, 0, 0, 0, 1], .invalid("flag")),
+            // Cluster 0, cluster 4096, an empty node name, a name with a slash.
+            ([4, 0, 0, 0, 0, 0, 1, 97, 0, 0, 0, 0], .invalid("cluster ID")),
+            ([4, 16, 0, 0, 0, 0, 1, 97, 0, 0, 0, 0], .invalid("cluster ID")),
+            ([4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], .invalid("node name")),
+            ([4, 0, 1, 0, 0, 0, 1, 47, 0, 0, 0, 0], .invalid("node name")),
+            // 2^32 − 1 dead nodes; 20,001 records; a key of no kind.
+            ([4, 0, 1, 0, 0, 0, 1, 97, 255, 255, 255, 255], .tooLong("nodes")),
+            ([2, 1, 1, 0, 0, 78, 33], .tooLong("records")),
+            ([2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 120, 47, 121], .invalid("record key")),
+        ] as [([UInt8], DecodingFault)])
+    func wrong(bytes: [UInt8], fault: DecodingFault) {
+        #expect(throws: fault) { try Message(encoded: bytes) }
+    }
+
+    @Test("about a drain is ten bytes: kind, flag, generation in network byte order")
+    func hex() {
+        let wish = Message.DrainWish(isDraining: true, generation: 0x0102)
+        #expect(Message.drain(wish).encoded == [5, 1, 0, 0, 0, 0, 0, 0, 1, 2])
+    }
+}

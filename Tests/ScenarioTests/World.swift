@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import MeshDatapath
+import MeshKubernetes
+import MeshModel
+import MeshReplication
+import MeshStore
+import MeshTransport
+import Testing
+
+@testable import MeshAgent
+
+/// Clusters 1, 2, … with nodes `a`, `b`, … each; `a` publishes. Every pair of nodes of a cluster and
+/// every pair of relays of two clusters has a link: two queues of frames, ordered and reliable.
+///
+/// Time is virtual and bounded: ``run(for:watching:)`` moves it in steps of 10 ms.
+final class World {
+    static let step = Duration.milliseconds(10)
+    static let tick = Duration.milliseconds(100)
+    static let latency = Duration.milliseconds(10)
+
+    private struct Link {
+        let ends: [NodeID]
+        /// Frames under way to each end.
+        var queues: [[(due: Instant, bytes: [UInt8])]] = [[], []]
+        /// As each end knows it.
+        let number: UInt64
+
+        func id(_ end: Int) -> LinkID { LinkID(rawValue: number * 2 + UInt64(end)) }
+    }
+
+    private(set) var now = Instant(nanoseconds: 1_000_000_000_000)
+    private var nodes: [NodeID: SimulatedNode] = [:]
+    private var links: [UInt64: Link] = [:]
+    private var nextLink: UInt64 = 1
+    private var nextTick: Instant
+    private var severed: Set<Set<NodeID>> = []
+
+    init(clusters: UInt16 = 3, nodesPerCluster: Int = 2) throws {
+        nextTick = now
+        let keys = (1...clusters).map { _ in Curve25519.Signing.PrivateKey() }
+        for number in 1...clusters {
+            for index in 0..<nodesPerCluster {
+                let node = try Self.node(number, index, of: nodesPerCluster, keys: keys)
+                nodes[node.id] = node
+            }
+        }
+        for id in ids { start(id) }
+    }
+
+    private static func node(
+        _ number: UInt16, _ index: Int, of count: Int, keys: [Curve25519.Signing.PrivateKey]
+    ) throws -> SimulatedNode {
+        func underlay(_ index: Int) -> Address { Address("192.0.2.\(Int(number) * 10 + index)")! }
+        let id = id(number, name(index))
+        let configuration = AgentConfiguration(
+            mesh: "example", clusterName: ClusterName(rawValue: "c\(number)")!,
+            cluster: cluster(number), node: id, zone: "", publisher: name(0),
+            members: (0..<count).map { .init(name: name($0), address: underlay($0)) },
+            underlay: underlay(index), underlayInterface: "eth0",
+            podPrefixes: [Prefix("10.\(number).\(index).0/24")!], ports: .init(),
+            paths: .init(
+                state: "/", bpf: "/", cgroup: "/", run: "/", manifests: "/", peers: "/",
+                trust: "/"),
+            healthProfile: "default", flowEvents: false, metricsPort: nil)
+        let peers = keys.indices.map { UInt16($0 + 1) }.filter { $0 != number }.map { other in
+            PeerCluster(
+                name: ClusterName(rawValue: "c\(other)")!, id: cluster(other), addresses: [],
+                bundle: "",
+                ledgerKey: Array(keys[Int(other) - 1].publicKey.rawRepresentation),
+                podPrefixes: [Prefix("10.\(other).0.0/16")!])
+        }
+        return SimulatedNode(
+            configuration: configuration, peers: peers, key: keys[Int(number) - 1],
+            disk: try ManifestsOnDisk(), datapath: try MemoryDatapath(node: id))
+    }
+
+    private static func name(_ index: Int) -> String {
+        String(UnicodeScalar(UInt8(ascii: "a") + UInt8(index)))
+    }
+
+    static func id(_ number: UInt16, _ name: String) -> NodeID {
+        NodeID(cluster: cluster(number), name: name)!
+    }
+
+    private var ids: [NodeID] { nodes.keys.sorted() }
+
+    // MARK: Time
+
+    /// - Parameter watching: looked at after every step, with the kernel's maps brought up to date.
+    func run(for duration: Duration, watching: () throws -> Void = {}) throws {
+        let end = now + duration
+        while now < end {
+            now = now + Self.step
+            deliver()
+            if now >= nextTick {
+                nextTick = now + Self.tick
+                for id in ids { act(id) { $0.tick(at: now, into: &$1) } }
+            }
+            for id in ids { try nodes[id]?.reconcile(at: now) }
+            try watching()
+        }
+    }
+
+    private func deliver() {
+        for number in links.keys.sorted() {
+            for end in 0..<2 {
+                while let frame = links[number]?.queues[end].first, frame.due <= now,
+                    let link = links[number]
+                {
+                    links[number]?.queues[end].removeFirst()
+                    act(link.ends[end]) {
+                        $0.receive(frame.bytes, over: link.id(end), at: now, into: &$1)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does something with a live node's core, and what that wants done.
+    private func act(_ id: NodeID, _ body: (inout StateCore, inout [StateEffect]) -> Void) {
+        var effects: [StateEffect] = []
+        guard nodes[id]?.agent != nil else { return }
+        body(&nodes[id]!.agent!.core, &effects)
+        send(nodes[id]!.perform(effects))
+    }
+
+    private func send(_ frames: [(bytes: [UInt8], link: LinkID)]) {
+        for (bytes, link) in frames {
+            let number = link.rawValue / 2
+            let other = 1 - Int(link.rawValue % 2)
+            links[number]?.queues[other].append((now + Self.latency, bytes))
+        }
+    }
+
+    // MARK: What happens to nodes and links
+
+    private func start(_ id: NodeID) {
+        let effects = nodes[id]!.start(at: now)
+        send(nodes[id]!.perform(effects))
+        speak(id)
+        for other in ids where other != id { connect(id, other) }
+    }
+
+    /// Kills the agent; its maps, its folder and its endpoints stay.
+    func kill(_ number: UInt16, _ name: String) {
+        let id = Self.id(number, name)
+        nodes[id]?.agent = nil
+        for (number, link) in links where link.ends.contains(id) { disconnect(number) }
+    }
+
+    func revive(_ number: UInt16, _ name: String) { start(Self.id(number, name)) }
+
+    /// Cuts the link between two nodes: what is under way is lost.
+    func sever(_ left: NodeID, _ right: NodeID) {
+        severed.insert([left, right])
+        for (number, link) in links where Set(link.ends) == [left, right] { disconnect(number) }
+    }
+
+    func mend(_ left: NodeID, _ right: NodeID) {
+        severed.remove([left, right])
+        connect(left, right)
+    }
+
+    private func connect(_ left: NodeID, _ right: NodeID) {
+        guard nodes[left]?.agent != nil, nodes[right]?.agent != nil,
+            !severed.contains([left, right])
+        else { return }
+        let link = Link(ends: [left, right], number: nextLink)
+        links[nextLink] = link
+        nextLink += 1
+        act(left) { $0.linkUp(link.id(0), to: right, into: &$1) }
+        act(right) { $0.linkUp(link.id(1), to: left, into: &$1) }
+    }
+
+    private func disconnect(_ number: UInt64) {
+        guard let link = links.removeValue(forKey: number) else { return }
+        for end in 0..<2 { act(link.ends[end]) { $0.linkDown(link.id(end), into: &$1) } }
+    }
+
+    // MARK: What nodes are told
+
+    /// The folder of a node changed, or its endpoints did.
+    private func speak(_ id: NodeID) {
+        guard let node = nodes[id], node.agent != nil else { return }
+        do throws(FolderError) {
+            _ = try nodes[id]!.agent!.folder.scan(nowUnixSeconds: 0)
+        } catch {
+            preconditionFailure("\(error)")
+        }
+        let snapshot = nodes[id]!.agent!.folder.snapshot
+        act(id) {
+            $0.setOwn(
+                folder: snapshot, endpoints: node.endpoints, at: now, realTime: now.nanoseconds,
+                into: &$1)
+        }
+    }
+
+    func write(
+        _ number: UInt16, _ text: String, to file: String = "all.yaml", on name: String = "a"
+    ) throws {
+        let id = Self.id(number, name)
+        try nodes[id]?.disk.write(file, text)
+        speak(id)
+    }
+
+    func remove(_ number: UInt16, file: String = "all.yaml", on name: String = "a") throws {
+        let id = Self.id(number, name)
+        try nodes[id]?.disk.remove(file)
+        speak(id)
+    }
+
+    func attach(
+        _ number: UInt16, _ name: String, _ endpoint: String, _ address: String,
+        labels: Labels = ["app": "echo"]
+    ) {
+        let id = Self.id(number, name)
+        let interface = LocalInterface(ifindex: 7, mac: LinkAddress(rawValue: 7)!)
+        nodes[id]?.endpoints[ObjectName(namespace: "default", name: endpoint)] = OwnEndpoint(
+            addresses: [Address(address)!], labels: labels, interface: interface)
+        speak(id)
+    }
+
+    func detach(_ number: UInt16, _ name: String, _ endpoint: String) {
+        let id = Self.id(number, name)
+        nodes[id]?.endpoints[ObjectName(namespace: "default", name: endpoint)] = nil
+        speak(id)
+    }
+
+    func drain(_ number: UInt16, _ name: String, _ isDraining: Bool, generation: UInt64) {
+        act(Self.id(number, name)) {
+            $0.setDrain(isDraining, generation: generation, into: &$1)
+        }
+    }
+
+    /// Puts a frame on the wire from one node to another that its core never sent.
+    func forge(_ message: Message, from left: NodeID, to right: NodeID) {
+        forge(message.encoded, from: left, to: right)
+    }
+
+    func forge(_ bytes: [UInt8], from left: NodeID, to right: NodeID) {
+        for (number, link) in links where Set(link.ends) == [left, right] {
+            let end = link.ends[0] == right ? 0 : 1
+            links[number]?.queues[end].append((now + Self.latency, bytes))
+        }
+    }
+
+    // MARK: What there is to see
+
+    func node(_ number: UInt16, _ name: String) -> SimulatedNode { nodes[Self.id(number, name)]! }
+
+    func core(_ number: UInt16, _ name: String) -> StateCore { node(number, name).agent!.core }
+
+    /// A frontend as the kernel programs of a node find it, a line a slice; nil for none.
+    func frontend(
+        _ number: UInt16, _ name: String = "a", _ address: String = "10.96.0.1", port: UInt16 = 80,
+        _ transport: TransportProtocol = .tcp
+    ) -> [String]? {
+        node(number, name).datapath.service(
+            FrontendKey(address: Address(address)!, port: port, transport: transport))?.story
+    }
+
+    /// Addresses of endpoints that the kernel of a node knows.
+    func endpoints(_ number: UInt16, _ name: String = "a") -> Set<String> {
+        do throws(DatapathError) {
+            return Set(try node(number, name).datapath.endpointAddresses().map(\.description))
+        } catch {
+            Issue.record(error)
+            return []
+        }
+    }
+
+    func row(_ number: UInt16, _ name: String, _ address: String) -> EndpointRow? {
+        core(number, name).store.read { $0.endpoints[Address(address)!] }
+    }
+
+    /// Positions of an owner's ledger on every live node.
+    func positions(of number: UInt16) -> Set<Position> {
+        Set(
+            ids.compactMap {
+                nodes[$0]?.agent?.core.synchroniser.head(of: cluster(number))?.position
+            })
+    }
+
+    var everyNode: [(number: UInt16, name: String)] {
+        ids.map { ($0.cluster.rawValue, $0.name) }
+    }
+}

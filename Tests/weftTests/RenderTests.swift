@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MeshAdmin
+import MeshModel
+import Testing
+
+@testable import weft
+
+private let east = ClusterReference(name: "east", id: 1)
+private let west = ClusterReference(name: "west", id: 2)
+
+@Suite("Tables")
+struct RenderTests {
+    @Test("status names the node, what is wrong and how old everything is")
+    func status() {
+        let text = StatusCommand().render(
+            AgentStatus(
+                version: "0.1.0", cluster: east, node: "n1",
+                health: HealthSummary(state: .degraded, reasons: ["a manifest can't be read"]),
+                uptimeSeconds: 192, memoryBytes: 50 << 20, isDraining: true,
+                publisher: PublisherStatus(node: "n2", isLocal: false, isReachable: false),
+                ledgers: [
+                    LedgerStatus(
+                        cluster: west, epoch: 3, revision: 41, ageSeconds: 0.25, records: 7,
+                        quarantined: 1, isFrozen: false)
+                ],
+                peers: [west],
+                links: [
+                    LinkStatus(
+                        peer: "west/n1", state: .waiting, sinceSeconds: 2, lastError: "refused")
+                ],
+                manifestProblems: [
+                    ManifestProblem(file: "web.yaml", line: 7, message: "port 70000 is too high")
+                ],
+                ignoredKinds: [IgnoredKind(kind: "Deployment", objects: 2)],
+                warnings: ["west is unreachable"]))
+        #expect(
+            text == """
+                Node       n1 of east (1)
+                Agent      0.1.0, up 3m12s, 50.0 MiB
+                Health     degraded; a manifest can't be read
+                Publisher  n2, out of reach
+                Peers      west (2)
+                Draining   takes no new flows
+                Ignored    2 Deployment
+
+                Warnings
+                  west is unreachable
+
+                LEDGER  POSITION    AGE  RECORDS  QUARANTINED  STATE
+                west        3.41  250ms        7            1  following
+
+                LINK     STATE    SINCE  LAST ERROR
+                west/n1  waiting   2.0s  refused
+
+                MANIFEST  LINE  PROBLEM
+                web.yaml     7  port 70000 is too high
+
+                """)
+    }
+
+    @Test("clusters: verdict, weight and how many paths are up")
+    func clusters() throws {
+        let command = try #require(
+            try Weft.parseAsRoot(["cluster", "list"]) as? ClusterCommand.List)
+        let paths = [("n1", VerdictName.up, 0.42), ("n2", .suspect, 0.5)].map { node, state, rtt in
+            PathStatus(
+                localRelay: "n1", remoteNode: node, state: state, rttMilliseconds: rtt,
+                lastBeatSeconds: 0.1)
+        }
+        let text = command.render([
+            cluster(east, isLocal: true, paths: []), cluster(west, isLocal: false, paths: paths),
+        ])
+        #expect(
+            text == """
+                CLUSTER     ID  VERDICT  SINCE  WEIGHT  PATHS      RTT  POSITION  NODES  SERVICES  ENDPOINTS
+                east (own)   1  up        1m0s     255  -            -      1.41      2         5          9
+                west         2  up        1m0s     255  1/2 up  0.42ms      1.41      2         5          9
+
+                """)
+    }
+
+    @Test("services: what is live of what there is, and why the kernel is behind")
+    func services() throws {
+        let backends = [true, false].map {
+            BackendStatus(address: "10.2.1.5", port: 8080, node: "n2", isLive: $0)
+        }
+        let service = ServiceStatus(
+            namespace: "shop", name: "web", portName: "", address: "fd00::7", port: 80,
+            transport: "TCP", isGlobal: true, affinity: .local, sessionAffinitySeconds: 600,
+            state: .error, reason: "the map is full",
+            slices: [
+                SliceStatus(cluster: east, tier: 0, weight: 1, isLive: true, backends: backends),
+                SliceStatus(cluster: west, tier: 1, weight: 1, isLive: false, backends: backends),
+            ])
+        let list = try #require(
+            try Weft.parseAsRoot(["service", "list"]) as? ServiceCommand.List)
+        #expect(
+            list.render([service]) == """
+                NAMESPACE  NAME  ADDRESS       PROTOCOL  GLOBAL  AFFINITY  STATE                   BACKENDS (LIVE/ALL)
+                shop       web   [fd00::7]:80  TCP       yes     local     error: the map is full  east 1/2, west 0/2
+
+                """)
+        let get = try #require(
+            try Weft.parseAsRoot(["service", "get", "shop/web"]) as? ServiceCommand.Get)
+        #expect(
+            get.render([service]) == """
+                shop/web at [fd00::7]:80/TCP: global, affinity local, clients stay for 10m0s, error: the map is full
+                CLUSTER  TIER  WEIGHT  BACKEND        NODE  TAKES NEW FLOWS
+                east        0       1  10.2.1.5:8080  n2    yes
+                east        0       1  10.2.1.5:8080  n2    no: node
+                west        1       1  10.2.1.5:8080  n2    no: cluster
+                west        1       1  10.2.1.5:8080  n2    no: cluster
+
+                """)
+    }
+
+    @Test("a flow is one line, with names where they are known")
+    func flow() {
+        let flow = Flow(
+            timeUnixMilliseconds: 1_795_000_001_250, type: .closed, verdict: .forwarded,
+            transport: "TCP",
+            source: FlowPeer(
+                address: "10.1.0.5", port: 40_000, identity: 1 << 20 | 256, namespace: "shop",
+                name: "web-0", cluster: "east"),
+            destination: FlowPeer(address: "10.2.1.5", port: 8080, identity: 2 << 20 | 256),
+            frontend: "10.96.0.7:80", packets: 12, bytes: 2048)
+        #expect(
+            FlowsCommand.line(flow)
+                == "2026-11-18T11:06:41.250Z closed TCP east:shop/web-0 (10.1.0.5:40000) -> "
+                + "10.96.0.7:80 = 10.2.1.5:8080 12 packets, 2.0 KiB")
+    }
+
+    private func cluster(
+        _ cluster: ClusterReference, isLocal: Bool, paths: [PathStatus]
+    ) -> ClusterStatus {
+        ClusterStatus(
+            name: cluster.name, id: cluster.id, isLocal: isLocal, verdict: .up, sinceSeconds: 60,
+            weight: 255, generation: 1, paths: paths, epoch: 1, revision: 41, nodes: 2,
+            services: 5, endpoints: 9)
+    }
+}
