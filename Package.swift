@@ -80,7 +80,7 @@ let package = Package(
             "MeshKubernetes",
             ["MeshModel", "MeshStore", .product(name: "Yams", package: "Yams")]),
         layer("MeshDatapath", ["MeshModel", "MeshStore", "MeshReconciler", "BPF", "CMeshABI"]),
-        layer("MeshEndpoints", ["MeshModel", "Netlink", "BPF", "MeshDatapath"]),
+        layer("MeshEndpoints", ["MeshModel", "Netlink"]),
         layer(
             "MeshTransport",
             ["MeshModel", "MeshTrust", log, crypto, lifecycle]
@@ -160,7 +160,11 @@ let package = Package(
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ] + nio),
         tests(
-            "LabTests", ["MeshModel", "MeshLab", .product(name: "Yams", package: "Yams")]),
+            "LabTests",
+            [
+                "weft", "BPF", "Netlink", "MeshModel", "MeshAdmin", "MeshLab",
+                .product(name: "Yams", package: "Yams"),
+            ]),
         tests("weftTests", ["weft", "MeshModel", "MeshAdmin", "MeshLab", arguments]),
     ]
 )

@@ -85,7 +85,7 @@ public struct AdminClient: Sendable {
             "/v1/endpoints/\(segment(endpoint.namespace))/\(segment(endpoint.name))", .DELETE)
     }
 
-    /// Starts or ends draining the agent's node; needs the administration socket.
+    /// Starts or ends draining the agent's cluster; needs the administration socket.
     public func drain(_ draining: Bool) async throws {
         _ = try await exchange("/v1/drain", .POST, adminJSON(DrainRequest(draining: draining)))
     }

@@ -30,6 +30,6 @@ public protocol AdminProvider: Sendable {
     /// Detaches a workload of this node; one that isn't there is `notFound`.
     func detach(_ endpoint: ObjectName) async throws
 
-    /// Tells every node and cluster to send this node nothing new, or takes that back.
+    /// Tells every cluster to send this one nothing new, or takes that back.
     func drain(_ draining: Bool) async throws
 }

@@ -21,7 +21,7 @@ public struct AgentStatus: Codable, Hashable, Sendable {
     public var uptimeSeconds: Double
     /// Resident memory of the process.
     public var memoryBytes: UInt64
-    /// Whether this node told the others to send it nothing new.
+    /// Whether this cluster told the others to send it nothing new.
     public var isDraining: Bool
     public var publisher: PublisherStatus
     /// One for each cluster whose state this node holds, own first.

@@ -106,6 +106,7 @@ public enum Agent {
             storedEpoch: try epochFile.read().flatMap { UInt32($0) } ?? 0,
             drain: try readDrain(drainFile),
             wasUp: Set(peers.map(\.id).filter { datapath.clusterWord($0).verdict == .up }),
+            held: Set(endpoints.endpoints.map(\.object)),
             now: startedAt, into: &effects)
 
         // Health has a thread of its own: it never waits for state.

@@ -32,9 +32,11 @@ struct OwnClusterView {
         let former = reports.updateValue(records, forKey: reporter)
         guard counts(reporter) else { return [] }
         // Its first report also takes away what only the ledger knew.
-        let old = former ?? ledger.filter { key, value in
-            key.kind == .endpoint && homeNode(of: value) == reporter
-        }
+        let old =
+            former
+            ?? ledger.filter { key, value in
+                key.kind == .endpoint && homeNode(of: value) == reporter
+            }
         return Set(records.filter { old[$0.key] != $0.value }.keys)
             .union(old.keys.filter { records[$0] == nil })
     }

@@ -66,7 +66,9 @@ public struct PeerFolder: Sendable {
         for other in peers {
             if other.name == peer.name || other.id == peer.id {
                 throw ConfigurationError(
-                    file, "name '\(peer.name)' or ID \(peer.id) is already used by '\(other.name)'; change one")
+                    file,
+                    "name '\(peer.name)' or ID \(peer.id) is already used by '\(other.name)'; change one"
+                )
             }
             if let (mine, theirs) = overlap(peer.podPrefixes, other.podPrefixes) {
                 throw ConfigurationError(

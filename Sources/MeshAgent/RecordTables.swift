@@ -15,6 +15,9 @@ struct RecordTables {
     /// By cluster: what endpoint and identity records last said, to find the rows they made.
     private var endpoints: [ClusterID: [RecordKey: EndpointRecord]] = [:]
     private var interfaces: [ObjectName: LocalInterface] = [:]
+    /// Endpoints that the kernel holds from before a restart: left as they are until their identity
+    /// is known again, so that it doesn't flap.
+    private var held: Set<ObjectName>
     /// Records that didn't decode: what they said before stays in force.
     private(set) var quarantine: [ClusterID: [RecordKey: DecodingFault]] = [:]
     /// What this cluster's own services say, for status.
@@ -22,9 +25,10 @@ struct RecordTables {
     private var clustersOfFrontend: [FrontendKey: Set<ClusterID>] = [:]
     private var frontendsOfCluster: [ClusterID: Int] = [:]
 
-    init(own: NodeID, store: MeshStore) {
+    init(own: NodeID, store: MeshStore, held: Set<ObjectName> = []) {
         self.own = own
         self.store = store
+        self.held = held
         merger = ServiceMerger(own: own.cluster)
     }
 
@@ -43,6 +47,16 @@ struct RecordTables {
             for record in records {
                 for row in rows(of: record, in: own.cluster) { tables.endpoints.upsert(row) }
             }
+        }
+    }
+
+    /// Stops waiting for identities.
+    mutating func releaseHeld() {
+        let records = (endpoints[own.cluster] ?? [:]).values.filter { held.contains($0.object) }
+        held = []
+        let rows = records.flatMap { self.rows(of: $0, in: own.cluster) }
+        store.write { tables in
+            for row in rows { tables.endpoints.upsert(row) }
         }
     }
 
@@ -123,6 +137,7 @@ struct RecordTables {
         let local = node == own ? interfaces[record.object] : nil
         // Without its interface a local endpoint can't be reached yet.
         guard node != own || local != nil else { return [] }
+        if node == own, record.identity.rawValue == 0, held.contains(record.object) { return [] }
         return record.addresses.map {
             EndpointRow(
                 address: $0, object: record.object, identity: identity, node: node, local: local)

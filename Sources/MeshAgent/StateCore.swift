@@ -56,9 +56,15 @@ struct StateCore {
     static let publisherCatchUp = Duration.seconds(5)
     /// How long a publisher that starts waits for those who may know its earlier epochs.
     static let openingWait = Duration.milliseconds(1500)
+    /// One that has published before and finds nobody waits this long: what it doesn't hold when it
+    /// opens its ledger is gone everywhere.
+    static let lonelyOpeningWait = Duration.seconds(10)
     /// Nodes of a cluster hear of each other at least this often.
     static let sayingInterval = Duration.milliseconds(500)
     static let maintenanceInterval = Duration.seconds(1)
+    /// A restarted node waits so long for everybody's state; a peer that never says how far it is
+    /// must not keep it from tidying up for ever.
+    static let completionPatience = Duration.seconds(5)
 
     let configuration: AgentConfiguration
     let peers: [PeerCluster]
@@ -86,7 +92,10 @@ struct StateCore {
     private var storedEpoch: UInt32
     private var isOpen = false
     private let startedAt: Instant
+    /// Since when this node has somebody to learn its own ledger from, or need not wait for anybody.
+    private var askingSince: Instant
     private var publisherHeard: Instant
+    private var isImpatient = false
     /// When the publisher answered again after a silence.
     private var publisherReturned: Instant
     private var nextSaying: Instant
@@ -105,11 +114,12 @@ struct StateCore {
     ///   - ledgerKey: signs it; on the publisher only.
     ///   - storedEpoch: the highest this node ever opened.
     ///   - wasUp: clusters that the kernel holds as up from before a restart.
+    ///   - held: endpoints that it holds from before.
     init(
         configuration: AgentConfiguration, peers: [PeerCluster], store: MeshStore,
         ownKey: Curve25519.Signing.PublicKey, ledgerKey: Curve25519.Signing.PrivateKey?,
-        storedEpoch: UInt32, drain: DrainDeclaration, wasUp: Set<ClusterID>, now: Instant,
-        into effects: inout [StateEffect]
+        storedEpoch: UInt32, drain: DrainDeclaration, wasUp: Set<ClusterID>,
+        held: Set<ObjectName> = [], now: Instant, into effects: inout [StateEffect]
     ) {
         self.configuration = configuration
         self.peers = peers
@@ -119,6 +129,7 @@ struct StateCore {
         self.drain = drain
         self.wasUp = wasUp
         startedAt = now
+        askingSince = now
         publisherHeard = now
         publisherReturned = now
         nextSaying = now
@@ -127,7 +138,7 @@ struct StateCore {
             among: configuration.members.map { RelayCandidate(name: $0.name, zone: "") },
             of: configuration.cluster)
         view = OwnClusterView(node: configuration.node.name)
-        tables = RecordTables(own: configuration.node, store: store)
+        tables = RecordTables(own: configuration.node, store: store, held: held)
         synchroniser = Synchroniser(filter: Charter(peers).judge)
         if ledgerKey != nil {
             publisher = Publisher(cluster: configuration.cluster, name: configuration.clusterName)
@@ -353,15 +364,16 @@ extension StateCore {
 
     private mutating func open(at now: Instant, into effects: inout [StateEffect]) {
         guard let ledgerKey, !isOpen else { return }
+        let isAlone = configuration.members.count == 1 && peers.isEmpty
+        if links.isEmpty, storedEpoch > 0, !isAlone, now - startedAt <= Self.lonelyOpeningWait {
+            askingSince = now
+            return
+        }
         let isInformed =
             !links.isEmpty
-            && links.keys.allSatisfy {
-                synchroniser.isCaughtUp(with: $0.replication)
-            } && links.count >= min(configuration.members.count - 1 + peers.count, 1)
-        guard
-            isInformed && now - startedAt > Self.openingWait / 3
-                || now - startedAt > Self.openingWait
-                || configuration.members.count == 1 && peers.isEmpty
+            && links.keys.allSatisfy { synchroniser.isCaughtUp(with: $0.replication) }
+        let waited = now - askingSince
+        guard isAlone || waited > Self.openingWait || isInformed && waited > Self.openingWait / 3
         else { return }
         let known = synchroniser.head(of: configuration.cluster)?.position.epoch ?? 0
         let epoch = max(known, storedEpoch) + 1
@@ -437,19 +449,24 @@ extension StateCore {
             tables.apply(changes, of: update.owner)
             return
         }
-        applyOwn(
+        // ``perform`` settles once every owner's rows are written: heads have moved already.
+        writeOwn(
             view.applyLedger(
                 puts: changes.compactMapValues { $0 },
-                deletes: changes.filter { $0.value == nil }.map(\.key)),
-            into: &effects)
+                deletes: changes.filter { $0.value == nil }.map(\.key)))
     }
 
     private mutating func applyOwn(_ keys: Set<RecordKey>, into effects: inout [StateEffect]) {
         guard !keys.isEmpty else { return }
+        writeOwn(keys)
+        settle(into: &effects)
+    }
+
+    private mutating func writeOwn(_ keys: Set<RecordKey>) {
+        guard !keys.isEmpty else { return }
         tables.apply(
             Dictionary(keys.map { ($0, view.record(for: $0)) }) { first, _ in first },
             of: configuration.cluster)
-        settle(into: &effects)
     }
 }
 
@@ -459,7 +476,15 @@ extension StateCore {
     /// Call every 100 ms.
     mutating func tick(at now: Instant, into effects: inout [StateEffect]) {
         open(at: now, into: &effects)
-        if !configuration.isPublisher { judgePublisher(at: now, into: &effects) }
+        if !isComplete {
+            if !isImpatient, now - startedAt > Self.completionPatience {
+                isImpatient = true
+                tables.releaseHeld()
+            }
+            settle(into: &effects)
+        }
+        if isOpen { heardPublisher(at: now) }
+        judgePublisher(at: now, into: &effects)
         if now >= nextSaying {
             nextSaying = now + Self.sayingInterval
             tellOwn(drainMessage, into: &effects)
@@ -502,10 +527,13 @@ extension StateCore {
             effects.append(.health(.follow(healthPlan(inUse: basis.inUse))))
         }
         let everybody = [configuration.cluster] + peers.map(\.id)
+        // A head that has moved isn't enough: after a restart deltas arrive batch by batch, and what
+        // is pruned before the last one is missing from the kernel until it comes.
         guard !isComplete,
             everybody.allSatisfy({
                 synchroniser.head(of: $0).map { $0.position > .origin } ?? false
-            })
+            }),
+            isImpatient || links.keys.allSatisfy({ synchroniser.isCaughtUp(with: $0.replication) })
         else { return }
         isComplete = true
         store.write {

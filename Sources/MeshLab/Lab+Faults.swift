@@ -67,7 +67,10 @@ extension Lab {
         return Moment(began: began, ended: Self.now())
     }
 
-    /// Asks every node of a cluster, or one, to take nothing new, or takes that back.
+    /// Tells all clusters to send a cluster nothing new, or takes that back. Every node of it is
+    /// asked, so that one that doesn't answer fails the call.
+    ///
+    /// - Parameter target: `CLUSTER`; `CLUSTER/NODE` asks that node alone on the cluster's behalf.
     @discardableResult
     public func drain(_ target: String, _ draining: Bool = true) async throws -> Moment {
         let nodes = try plan.nodes(matching: target)

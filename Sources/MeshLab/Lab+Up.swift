@@ -48,7 +48,9 @@ extension Lab {
         guard mkdir("\(LabPlan.folder)/\(name)", 0o755) == 0 else {
             guard errno == EEXIST else { throw .system("make \(LabPlan.folder)/\(name)") }
             throw LabError(
-                .exists, "there is a lab \(name) already: weft lab down --lab \(name), or choose a name")
+                .exists,
+                "there is a lab \(name) already: weft lab down --lab \(name), "
+                    + "or choose another name")
         }
     }
 

@@ -28,7 +28,8 @@ import Testing
     @Test("affinity keeps to the own cluster or to the others, and a session to one backend")
     func affinity() async throws {
         var file = LabFile.builtIn
-        for (name, affinity, seconds) in [("near", "local", 0), ("far", "remote", 0), ("sticky", "none", 60)] {
+        let kinds = [("near", "local", 0), ("far", "remote", 0), ("sticky", "none", 60)]
+        for (name, affinity, seconds) in kinds {
             file.services?.append(
                 LabFile.Service(
                     name: name, namespace: "demo", selector: ["app": "web"],
@@ -113,7 +114,9 @@ import Testing
         }
     }
 
-    @Test("an agent restarts under load, killed or ended, and nobody notices", arguments: [false, true])
+    @Test(
+        "an agent restarts under load, killed or ended, and nobody notices",
+        arguments: [false, true])
     func restart(_ orderly: Bool) async throws {
         try await withLab { lab in
             let node = lab.plan.nodes[0]
@@ -146,7 +149,8 @@ import Testing
         }
     }
 
-    @Test("a UDP client is sent elsewhere when its cluster dies", arguments: ["--unconnected", nil])
+    @Test(
+        "a UDP client is sent elsewhere when its cluster dies", arguments: ["--unconnected", nil])
     func datagrams(_ flag: String?) async throws {
         var file = LabFile.builtIn
         file.services?[0].affinity = "remote"
@@ -167,7 +171,7 @@ import Testing
         }
     }
 
-    @Test("a changed manifest takes effect by itself; a broken one is reported and changes nothing")
+    @Test("a changed manifest takes effect; a broken one is reported and changes nothing")
     func manifests() async throws {
         try await withLab { lab in
             let node = lab.plan.clusters[1].nodes[0]

@@ -33,7 +33,8 @@ func withLab(_ file: LabFile = .builtIn, _ body: (Lab) async throws -> Void) asy
         try await body(lab)
     } catch {
         for log in try lab.logs() where log.contains("-") {
-            print("\(log):\n\(try LabFolder.read(log).split(separator: "\n").suffix(15).joined(separator: "\n"))")
+            let lines = try LabFolder.read(log).split(separator: "\n").suffix(15)
+            print("\(log):\n\(lines.joined(separator: "\n"))")
         }
         try await Lab.down(name)
         throw error

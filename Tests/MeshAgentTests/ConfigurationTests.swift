@@ -120,7 +120,8 @@ struct ConfigurationTests {
         for part in line.says { #expect(message.contains(part), "\(message)") }
     }
 
-    @Test("that is empty, a list or not there is refused with its name", arguments: ["", "[]", "x"])
+    @Test(
+        "that is empty, a list or not there is refused with its name", arguments: ["", "[]", "x"])
     func noMap(text: String) throws {
         let error = try #require(#expect(throws: ConfigurationError.self) { try Self.read(text) })
         #expect(error.description.contains("weft.yaml: "))

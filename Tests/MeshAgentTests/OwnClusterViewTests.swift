@@ -137,7 +137,8 @@ struct OwnClusterViewTests {
         #expect(view.isLedgerUpToDate, "c has said nothing")
     }
 
-    @Test("every change of a record in force is among the keys a mutation returns", arguments: 1...8)
+    @Test(
+        "every change of a record in force is among the keys a mutation returns", arguments: 1...8)
     mutating func nothingUnsaid(seed: UInt64) {
         let records: [[any LedgerRecord]] = [
             [], [mine], [theirs], [mine, service("x")], [endpoint("mine", on: "b", "10.1.1.9")],

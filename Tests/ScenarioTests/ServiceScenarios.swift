@@ -75,7 +75,9 @@ struct ServiceScenarios {
         try world.run(for: .milliseconds(200))
         #expect(world.frontend(1, "b")?.last == "0.2*255 10.2.1.1:8080@b")
 
-        try world.write(2, service() + slice(at("10.2.1.1", node: "b"), at("10.2.1.2")), to: "echo.yaml", on: "b")
+        try world.write(
+            2, service() + slice(at("10.2.1.1", node: "b"), at("10.2.1.2")), to: "echo.yaml",
+            on: "b")
         try world.run(for: .milliseconds(200))
         #expect(
             world.frontend(1, "b") == [
@@ -111,6 +113,30 @@ struct ServiceScenarios {
         try world.write(1, service() + slice(at("10.1.0.9")))
         try world.run(for: .milliseconds(200))
         #expect(world.frontend(2, "b", "10.96.0.2")?.first?.contains("10.1.0.9") == true)
+    }
+
+    @Test("a record that no ledger can carry is shown, keeps its last state and harms no other")
+    func tooLarge() throws {
+        let world = try World()
+        try world.write(1, service() + slice(at("10.1.0.1")))
+        try world.run(for: .seconds(2))
+        let node = String(repeating: "n", count: 60)
+        let many = (1...900).map { at("10.1.\($0 / 250).\($0 % 250 + 1)", node: node) }
+        try world.write(
+            1,
+            service() + slice(many.joined(separator: ", "))
+                + service("other", ip: "10.96.0.2"))
+        try world.run(for: .milliseconds(300))
+        #expect(world.frontend(2, "b") == nil && world.frontend(1, "b", "10.96.0.2") != nil)
+        #expect(world.frontend(1, "b") == ["0.1*255 10.1.0.1:8080@a"])
+        let refusals = world.core(1, "a").refusals[cluster(1)] ?? [:]
+        #expect(refusals.keys.sorted() == ["slice/default/echo-1"])
+        #expect(refusals["slice/default/echo-1"]?.contains("split it") == true)
+
+        try world.write(1, service() + slice(at("10.1.0.2")))
+        try world.run(for: .milliseconds(300))
+        #expect(world.frontend(1, "b") == ["0.1*255 10.1.0.2:8080@a"])
+        #expect(world.core(1, "a").refusals[cluster(1)]?.isEmpty == true)
     }
 
     @Test("endpoints that aren't ready take nothing; terminating ones serve if nobody else does")
@@ -183,7 +209,8 @@ struct ServiceScenarios {
             1,
             service(
                 more: "sessionAffinity: ClientIP\n"
-                    + "  sessionAffinityConfig: {clientIP: {timeoutSeconds: 90}}"))
+                    + "  sessionAffinityConfig: {clientIP: {timeoutSeconds: 90}}")
+                + slice(at("10.1.0.1")))
         try world.run(for: .seconds(2))
         let reading = world.node(1, "a").datapath.service(
             FrontendKey(address: Address("10.96.0.1")!, port: 80, transport: .tcp))

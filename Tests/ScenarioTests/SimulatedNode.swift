@@ -43,7 +43,8 @@ struct SimulatedNode {
         let core = StateCore(
             configuration: configuration, peers: peers, store: MeshStore(),
             ownKey: key.publicKey, ledgerKey: configuration.isPublisher ? key : nil,
-            storedEpoch: epoch, drain: drain, wasUp: [], now: now, into: &effects)
+            storedEpoch: epoch, drain: drain, wasUp: [], held: Set(endpoints.keys), now: now,
+            into: &effects)
         agent = Agent(
             core: core, folder: ManifestFolder(path: disk.path),
             clusters: Reconciler(ClusterTarget(datapath), table: \.clusters),

@@ -36,6 +36,8 @@ final class World {
     private var nextLink: UInt64 = 1
     private var nextTick: Instant
     private var severed: Set<Set<NodeID>> = []
+    /// Nodes that are still to read their folder.
+    private var mute: [NodeID: Instant] = [:]
 
     init(clusters: UInt16 = 3, nodesPerCluster: Int = 2) throws {
         nextTick = now
@@ -46,7 +48,7 @@ final class World {
                 nodes[node.id] = node
             }
         }
-        for id in ids { start(id) }
+        for id in ids { start(id, speakingAfter: .zero) }
     }
 
     private static func node(
@@ -93,6 +95,10 @@ final class World {
         let end = now + duration
         while now < end {
             now = now + Self.step
+            for id in ids where mute[id].map({ $0 <= now }) == true {
+                mute[id] = nil
+                speak(id)
+            }
             deliver()
             if now >= nextTick {
                 nextTick = now + Self.tick
@@ -136,10 +142,10 @@ final class World {
 
     // MARK: What happens to nodes and links
 
-    private func start(_ id: NodeID) {
+    private func start(_ id: NodeID, speakingAfter delay: Duration) {
         let effects = nodes[id]!.start(at: now)
         send(nodes[id]!.perform(effects))
-        speak(id)
+        mute[id] = now + delay
         for other in ids where other != id { connect(id, other) }
     }
 
@@ -150,7 +156,12 @@ final class World {
         for (number, link) in links where link.ends.contains(id) { disconnect(number) }
     }
 
-    func revive(_ number: UInt16, _ name: String) { start(Self.id(number, name)) }
+    /// Starts the agent anew.
+    ///
+    /// - Parameter delay: until it has read its folder; its links are up before.
+    func revive(_ number: UInt16, _ name: String, speakingAfter delay: Duration = .zero) {
+        start(Self.id(number, name), speakingAfter: delay)
+    }
 
     /// Cuts the link between two nodes: what is under way is lost.
     func sever(_ left: NodeID, _ right: NodeID) {
@@ -158,8 +169,20 @@ final class World {
         for (number, link) in links where Set(link.ends) == [left, right] { disconnect(number) }
     }
 
+    /// Cuts or mends every link of a node.
+    func isolate(_ number: UInt16, _ name: String, _ isIsolated: Bool) {
+        let id = Self.id(number, name)
+        for other in ids where other != id {
+            if isIsolated { sever(id, other) } else { mend(id, other) }
+        }
+    }
+
+    /// What a node wrote down is gone.
+    func loseDisk(_ number: UInt16, _ name: String) { nodes[Self.id(number, name)]?.epoch = 0 }
+
+    /// Connects two nodes that a cut separated; nothing happens to others.
     func mend(_ left: NodeID, _ right: NodeID) {
-        severed.remove([left, right])
+        guard severed.remove([left, right]) != nil else { return }
         connect(left, right)
     }
 
@@ -183,7 +206,7 @@ final class World {
 
     /// The folder of a node changed, or its endpoints did.
     private func speak(_ id: NodeID) {
-        guard let node = nodes[id], node.agent != nil else { return }
+        guard let node = nodes[id], node.agent != nil, mute[id] == nil else { return }
         do throws(FolderError) {
             _ = try nodes[id]!.agent!.folder.scan(nowUnixSeconds: 0)
         } catch {

@@ -6,8 +6,12 @@ import MeshAdmin
 struct DrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "drain",
-        abstract: "Ask everybody to send this node nothing new, or take that back.",
-        discussion: "Connections that are open go on.")
+        abstract: "Ask all clusters to send this cluster nothing new, or take that back.",
+        discussion: """
+            For maintenance of a whole cluster: within a third of a second its services are served \
+            by the others, here too. Connections that are open go on, and a service that only \
+            this cluster has stays.
+            """)
 
     enum Switch: String, ExpressibleByArgument, CaseIterable {
         case on, off
@@ -20,7 +24,7 @@ struct DrainCommand: AsyncParsableCommand {
         try await agent.administration.drain(to == .on)
         Console.out(
             to == .on
-                ? "This node is draining: everybody was told to send it no new flows.\n"
-                : "This node takes new flows again.\n")
+                ? "This cluster is draining: every cluster was told to send it no new flows.\n"
+                : "This cluster takes new flows again, step by step.\n")
     }
 }

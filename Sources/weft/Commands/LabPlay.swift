@@ -58,7 +58,7 @@ extension LabCommand {
 
     struct Drain: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "drain", abstract: "Ask that nothing new be sent to a cluster or a node.")
+            commandName: "drain", abstract: "Ask all clusters to send a cluster nothing new.")
 
         @OptionGroup var target: Target
         @Flag(help: "Take it back.") var off = false
