@@ -36,7 +36,8 @@ WEFT_SEPARATE bool is_service_otherwise(struct __sk_buff *skb, const struct pack
 
 	if (!packet)
 		return false;
-	ports[1] = packet->destination_port;
+	if (packet->has_ports)
+		ports[1] = packet->destination_port;
 	if (packet->protocol == IPPROTO_SCTP &&
 	    bpf_skb_load_bytes(skb, packet->transport, ports, sizeof(ports)))
 		return false;
@@ -95,6 +96,48 @@ static __always_inline bool is_too_big(struct __sk_buff *skb, struct packet *pac
 
 /* ---- flows; what follows returns the packet's fate ---- */
 
+/* A packet of a connection whose other end is dead: its sender will be told. */
+WEFT_SEPARATE int reset_flow(struct __sk_buff *skb, struct packet *packet,
+			     struct weft_connection *entry, bool from_opener)
+{
+	struct weft_event *event;
+
+	if (!packet || !entry)
+		return -WEFT_DROP_PEER_DEAD;
+	entry->seen = bpf_ktime_get_coarse_ns();
+	count(WEFT_COUNTER_CONNECTIONS_RESET, packet->length);
+	if (packet->translated) {
+		struct flow forward;
+
+		/* The next packet to the service finds another backend. */
+		forward_key(&forward, packet);
+		bpf_map_delete_elem(&weft_connections, &forward.key);
+	}
+	if (__sync_fetch_and_or(&entry->flags, WEFT_CONNECTION_RESET) & WEFT_CONNECTION_RESET)
+		return -WEFT_DROP_PEER_DEAD;
+	event = event_reserve(WEFT_EVENT_RESET);
+	if (event) {
+		event_describe(skb, event, packet);
+		event->reason = WEFT_DROP_PEER_DEAD;
+		event->destination_identity = from_opener ? entry->replier_identity
+							  : entry->opener_identity;
+		event->cluster = entry->cluster;
+		event_submit(event);
+	}
+	return -WEFT_DROP_PEER_DEAD;
+}
+
+/* Whether a packet without an entry belongs to a connection, now forgotten, with what is dead: a
+ * new entry would look as if made after the death, and the connection would hang. */
+static __always_inline bool is_forgotten(const struct packet *packet,
+					 const struct weft_connection *entry)
+{
+	if (packet->protocol != IPPROTO_TCP || packet_opens_tcp(packet) || entry->replier_ifindex)
+		return false;
+	return WEFT_LIVENESS_STATE(cluster_liveness(entry->cluster)) == WEFT_STATE_UNREACHABLE ||
+	       WEFT_LIVENESS_STATE(node_liveness(entry->node)) == WEFT_STATE_UNREACHABLE;
+}
+
 /*
  * The first packet of a flow: destination, verdict, an entry. Without room for the entry the packet
  * goes on by its fresh verdict, unless the flow is translated.
@@ -116,6 +159,8 @@ WEFT_SEPARATE int open_flow(struct __sk_buff *skb, struct packet *packet, struct
 		connection_insert(skb, packet, flow, entry);
 		return -WEFT_DROP_POLICY_DENIED;
 	}
+	if (is_forgotten(packet, entry))
+		return reset_flow(skb, packet, entry, true);
 	if (!entry->replier_ifindex && is_too_big(skb, packet, entry))
 		return -WEFT_DROP_TOO_BIG;
 	if (packet->translated) {
@@ -167,37 +212,6 @@ WEFT_SEPARATE int renew_flow(struct __sk_buff *skb, struct packet *packet,
 		entry->replier_ifindex = skb->ifindex;
 	connection_judge(entry, packet, from_opener);
 	return 0;
-}
-
-/* A packet of a connection whose other end is dead: its sender will be told. */
-WEFT_SEPARATE int reset_flow(struct __sk_buff *skb, struct packet *packet,
-			     struct weft_connection *entry, bool from_opener)
-{
-	struct weft_event *event;
-
-	if (!packet || !entry)
-		return -WEFT_DROP_PEER_DEAD;
-	entry->seen = bpf_ktime_get_coarse_ns();
-	count(WEFT_COUNTER_CONNECTIONS_RESET, packet->length);
-	if (packet->translated) {
-		struct flow forward;
-
-		/* The next packet to the service finds another backend. */
-		forward_key(&forward, packet);
-		bpf_map_delete_elem(&weft_connections, &forward.key);
-	}
-	if (__sync_fetch_and_or(&entry->flags, WEFT_CONNECTION_RESET) & WEFT_CONNECTION_RESET)
-		return -WEFT_DROP_PEER_DEAD;
-	event = event_reserve(WEFT_EVENT_RESET);
-	if (event) {
-		event_describe(skb, event, packet);
-		event->reason = WEFT_DROP_PEER_DEAD;
-		event->destination_identity = from_opener ? entry->replier_identity
-							  : entry->opener_identity;
-		event->cluster = entry->cluster;
-		event_submit(event);
-	}
-	return -WEFT_DROP_PEER_DEAD;
 }
 
 static __always_inline int flow_from_endpoint(struct __sk_buff *skb, struct packet *packet)
@@ -290,6 +304,21 @@ WEFT_SEPARATE int error_from_endpoint(struct __sk_buff *skb, struct packet *pack
 	return send_to_overlay(skb, packet, path, packet->source_identity);
 }
 
+/* A later fragment names no port, which nobody outside the mesh is asked for. */
+WEFT_SEPARATE int fragment_from_endpoint(struct __sk_buff *skb, struct packet *packet)
+{
+	int reason;
+
+	if (!packet)
+		return -WEFT_DROP_FRAGMENT;
+	reason = check_sender(skb, packet);
+	if (reason)
+		return -reason;
+	if (endpoint_find(&packet->destination) || prefix_cluster(&packet->destination))
+		return -WEFT_DROP_FRAGMENT;
+	return leave_to_host(skb);
+}
+
 static __always_inline int from_endpoint(struct __sk_buff *skb, struct packet *packet)
 {
 	int reason;
@@ -297,6 +326,8 @@ static __always_inline int from_endpoint(struct __sk_buff *skb, struct packet *p
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return arp_from_endpoint(skb, packet);
 	reason = parse(skb, packet);
+	if (reason == WEFT_DROP_FRAGMENT)
+		return fragment_from_endpoint(skb, packet);
 	if (reason)
 		return -reason;
 	if (packet->ipv6 && is_link_scope(packet))

@@ -13,21 +13,24 @@ WEFT_SEPARATE int check_origin(struct packet *packet, struct origin *origin)
 {
 	const struct weft_outer_source *source;
 	const struct weft_endpoint *endpoint;
-	__u32 cluster;
+	__u32 cluster, owner;
 	__u8 check;
 
 	if (!packet || !origin)
 		return WEFT_DROP_UNKNOWN_NODE;
 	cluster = WEFT_IDENTITY_CLUSTER(origin->identity);
 	check = cluster_source_check(cluster);
+	owner = prefix_cluster(&packet->source);
 	source = bpf_map_lookup_elem(&weft_outer_sources, &origin->outer);
 	if (check == WEFT_SOURCE_CHECK_NODE) {
 		if (!source)
 			return WEFT_DROP_UNKNOWN_NODE;
 		if (source->cluster != cluster)
 			return WEFT_DROP_FOREIGN_IDENTITY;
-	} else if (check == WEFT_SOURCE_CHECK_PREFIXES &&
-		   prefix_cluster(&packet->source) != cluster) {
+		/* It could speak into another cluster's connections. */
+		if (owner && owner != cluster)
+			return WEFT_DROP_FOREIGN_SOURCE;
+	} else if (check == WEFT_SOURCE_CHECK_PREFIXES && owner != cluster) {
 		return WEFT_DROP_FOREIGN_SOURCE;
 	}
 	if (source && source->cluster == cluster) {

@@ -25,6 +25,9 @@ struct NodeTable: Sendable {
     private var sources: [UInt32: Set<Address>] = [:]
     /// Nodes with a tunnel.
     private var reached: Set<UInt32> = []
+    /// How often this process changed a node's tunnel. Open flows follow a node when the generation
+    /// of its word changes, so this is added to the generations that others count.
+    private var moves: [UInt32: UInt32] = [:]
 
     /// Takes over what pinned maps hold; gives the local node index 0.
     init(_ storage: Storage, local: NodeID) throws(DatapathError) {
@@ -65,7 +68,8 @@ struct NodeTable: Sendable {
 
     /// A node's word, also of one that nothing refers to yet; zero where none was ever set.
     func word(of node: NodeID) -> LivenessWord {
-        indexes[node].map { word(at: $0) } ?? pendingWords[node] ?? LivenessWord(rawValue: 0)
+        indexes[node].map { word(at: $0).moved(by: 0 &- moves[$0, default: 0]) }
+            ?? pendingWords[node] ?? LivenessWord(rawValue: 0)
     }
 
     /// The node's index; a node not seen before gets the next one and takes new flows.
@@ -99,7 +103,7 @@ struct NodeTable: Sendable {
             pendingWords[node] = word
             return
         }
-        words.publish(word.rawValue, at: Int(index))
+        words.publish(word.moved(by: moves[index, default: 0]).rawValue, at: Int(index))
     }
 
     /// Nodes that have an index.
@@ -128,6 +132,8 @@ struct NodeTable: Sendable {
             mtu: tunnel.mtu, pad: 0)
         if !isSame(try tunnels.load(Int(index)), element) {
             try tunnels.store(element, at: Int(index))
+            words.publish(word(at: index).moved(by: 1).rawValue, at: Int(index))
+            moves[index, default: 0] &+= 1
         }
         reached.insert(index)
         for address in sources[index, default: []].subtracting(wanted).sorted() {
@@ -161,6 +167,13 @@ struct NodeTable: Sendable {
             sources[index]?.remove(address)
         }
         sources[index] = nil
+    }
+}
+
+extension LivenessWord {
+    /// The same belief with a later generation.
+    fileprivate func moved(by steps: UInt32) -> LivenessWord {
+        LivenessWord(rawValue: rawValue &+ UInt64(steps) << 32)
     }
 }
 

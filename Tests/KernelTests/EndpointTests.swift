@@ -112,6 +112,26 @@ struct EndpointTests {
         }
     }
 
+    @Test("opens a new connection with the ports of one that was closed on one side only")
+    func portReuseAfterHalfClose() throws {
+        try inOwnNamespace {
+            let world = try World()
+            let client = Peer(Family.ipv4.client, 40000)
+            let server = Peer(Family.ipv4.neighbour, 80)
+            _ = try world.send(tcp(client, server, .syn))
+            _ = try world.send(tcp(server, client, [.syn, .ack]))
+            _ = try world.send(tcp(client, server, [.fin, .ack]))
+            // The server vanished, the client's kernel gave up waiting for its FIN.
+            _ = try world.send(tcp(client, server, .syn))
+            let entry = try #require(try world.openConnections().first)
+            #expect(entry.opener_packets == 1 && entry.replier_packets == 0)
+            #expect(entry.flags & WEFT_CONNECTION_OPENER_FIN.rawValue == 0)
+            // A repeated SYN is of the same connection.
+            _ = try world.send(tcp(client, server, .syn))
+            #expect(try world.openConnections().first?.opener_packets == 2)
+        }
+    }
+
     @Test("tells nothing of connections when flow events are off")
     func flowEventsOff() throws {
         try inOwnNamespace {
@@ -170,6 +190,35 @@ struct EndpointTests {
             try world.addEndpoint(Family.ipv4.client, cluster: 1)
             world.clusters[2] &+= 1 << 16
             #expect(try world.send(packet).action == Action.redirect)
+        }
+    }
+
+    @Test("is no IPv6 packet with an IPv4 address, which tables could not tell from IPv4")
+    func mappedAddresses() throws {
+        try inOwnNamespace {
+            let world = try World()
+            let mapped = { (address: Address, offset: Int) in
+                var packet = udp(Peer(Family.ipv6.client, 1), Peer(Family.ipv6.remote, 2))
+                packet.replaceSubrange(offset..<offset + 16, with: address.bytes)
+                return packet
+            }
+            for (address, offset) in [
+                (Family.ipv4.client, 14 + 8), (Family.ipv4.remote, 14 + 24),
+            ] {
+                #expect(try world.send(mapped(address, offset)).action == Action.drop)
+            }
+            #expect(try world.count(WEFT_DROP_MALFORMED) == 2)
+            #expect(try world.openConnections().isEmpty)
+        }
+    }
+
+    @Test("is left to the host if it pings a service, whatever the echo's identifier")
+    func echoToService() throws {
+        try inOwnNamespace {
+            let world = try World()
+            try world.addService(Peer(Family.ipv4.service, 80), [])
+            let echo = icmp(Family.ipv4.client, Family.ipv4.service, type: 8, rest: 80 << 16)
+            #expect(try world.send(echo).action == Action.toHost)
         }
     }
 

@@ -50,6 +50,10 @@ struct OverlayTests {
             try world.endpoints.update(weft_address(Family.ipv4.client), endpoint)
             let sent = try world.send(udp(Peer(Family.ipv4.client, 1), Peer(Family.ipv4.remote, 2)))
             let cluster = UInt16(identity >> 20)
+            try world.prefixes.delete(
+                weft_prefix_key(
+                    length: 112,
+                    address: weft_address(Family.ipv4.address(cluster: 1, host: 0))))
             try world.outerSources.update(
                 weft_address(World.outerSource),
                 weft_outer_source(node: 7, cluster: cluster, pad: 0))
@@ -92,6 +96,84 @@ struct OverlayTests {
                     Peer(Family.ipv4.client, 2),
                     Peer(Family.ipv4.address(cluster: 3, host: 9), 1)))
             #expect(answer.metadata[3] == stranger.ipv4!)
+        }
+    }
+
+    @Test("may not claim an address of another cluster", arguments: Family.allCases)
+    func foreignSource(family: Family) throws {
+        try inOwnNamespace {
+            let world = try World.withOverlay()
+            let server = Peer(family.client, 80)
+            let third = Peer(family.address(cluster: 3, host: 2), 40000)
+            let opened = try world.receive(tcp(third, server, .syn), cluster: 3)
+            #expect(opened.action == Action.redirect)
+            // Cluster 2 ends the connection of cluster 3, opens one in its name, and in this one's.
+            for source in [third, Peer(third.address, 40001), Peer(family.neighbour, 40000)] {
+                let outcome = try world.receive(
+                    tcp(source, server, .rst), outer: World.outer(cluster: 2),
+                    identity: World.identity(cluster: 2, 300))
+                #expect(outcome.action == Action.drop)
+            }
+            #expect(try world.count(WEFT_DROP_FOREIGN_SOURCE) == 3)
+            let entries = try world.openConnections()
+            let entry = try #require(entries.first)
+            #expect(entries.count == 1)
+            #expect(entry.flags & WEFT_CONNECTION_OPENER_FIN.rawValue == 0)
+            #expect(entry.opener_identity == World.identity(of: third.address))
+        }
+    }
+
+    @Test("goes on when an endpoint gets its identity, whichever side knows it first")
+    func lateIdentity() throws {
+        try inOwnNamespace {
+            let world = try World.withOverlay()
+            let here = Peer(Family.ipv4.client, 40000)
+            let there = Peer(Family.ipv4.remote, 80)
+            let initializing = World.identity(cluster: 2, 5)
+            let number = World.identity(of: there.address)
+            func setIdentity(_ identity: UInt32, of address: Address) throws {
+                var endpoint = try #require(try world.endpoints.lookup(weft_address(address)))
+                endpoint.identity = identity
+                try world.endpoints.update(weft_address(address), endpoint)
+            }
+            func arrives(_ packet: [UInt8], as identity: UInt32) throws -> Bool {
+                try world.receive(packet, outer: World.outer(cluster: 2), identity: identity)
+                    .action == Action.redirect
+            }
+            try setIdentity(initializing, of: there.address)
+            try setIdentity(World.identity(cluster: 1, 5), of: here.address)
+            #expect(try world.send(tcp(here, there, .syn)).action == Action.redirect)
+            let opened = tcp(Peer(there.address, 50000), Peer(here.address, 80), .syn)
+            #expect(try arrives(opened, as: initializing))
+            try setIdentity(number, of: there.address)
+            try setIdentity(World.identity(of: here.address), of: here.address)
+            for identity in [initializing, number, initializing, number] {
+                #expect(try arrives(tcp(there, here, .ack), as: identity))
+                #expect(
+                    try arrives(
+                        tcp(Peer(there.address, 50000), Peer(here.address, 80), .ack), as: identity)
+                )
+                #expect(try world.send(tcp(here, there, .ack)).action == Action.redirect)
+            }
+            #expect(try world.openConnections().count == 2)
+        }
+    }
+
+    @Test("is no error about a connection if the connection is another's")
+    func foreignError() throws {
+        try inOwnNamespace {
+            let world = try World.withOverlay()
+            let family = Family.ipv4
+            let sent = try world.send(udp(Peer(family.neighbour, 40000), Peer(family.remote, 53)))
+            try world.addEndpoint(family.client, cluster: 1, policySet: 7)
+            let quoted = Array(sent.bytes.dropFirst(14))
+            for (target, action) in [
+                (family.neighbour, Action.redirect), (family.client, Action.drop),
+            ] {
+                let error = icmp(family.remote, target, type: 3, code: 3, payload: quoted)
+                #expect(try world.receive(error).action == action)
+            }
+            #expect(try world.count(WEFT_DROP_POLICY_DENIED) == 1)
         }
     }
 

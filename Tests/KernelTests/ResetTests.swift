@@ -126,6 +126,37 @@ struct ResetTests {
         }
     }
 
+    @Test(
+        "a segment of a connection that nobody remembers is reset too",
+        arguments: Family.allCases, Death.allCases)
+    func forgotten(family: Family, death: Death) throws {
+        try inOwnNamespace {
+            let world = try World()
+            let client = Peer(family.client, 40000)
+            let server = Peer(family.remote, 80)
+            try world.addService(
+                Peer(family.service, 80), [World.Slice(cluster: 2, backends: [server])])
+            _ = try world.send(tcp(client, server, .syn))
+            Self.kill(death, in: world)
+            for key in try world.connections.keys() { try world.connections.delete(key) }
+            for target in [server, Peer(family.service, 80)] {
+                let outcome = try world.send(
+                    tcp(client, target, [.ack, .psh], acknowledgement: 9000, payload: [1]))
+                #expect(outcome.action == Action.redirect)
+                #expect(outcome.packet.from == target && outcome.packet.to == client)
+                #expect(outcome.packet.flags == [.rst, .ack] && outcome.packet.sequence == 9000)
+                #expect(outcome.packet.areChecksumsRight)
+            }
+            #expect(try world.send(tcp(client, server, .rst)).action == Action.drop)
+            let resets = try world.takeEvents().filter {
+                UInt32($0.type) == WEFT_EVENT_RESET.rawValue
+            }
+            #expect(resets.first?.cluster == 2)
+            // What opens a connection may be a last resort.
+            #expect(try world.send(tcp(client, server, .syn)).packet.from == client)
+        }
+    }
+
     @Test("being suspect, draining or back resets nothing")
     func noReset() throws {
         try inOwnNamespace {

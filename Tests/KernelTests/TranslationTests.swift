@@ -101,6 +101,49 @@ struct TranslationTests {
         }
     }
 
+    @Test(
+        "leaves a backend that is gone, though the client keeps its port",
+        arguments: [IPProtocol.tcp, IPProtocol.udp])
+    func goneBackend(transport: UInt8) throws {
+        try inOwnNamespace {
+            let family = Family.ipv4
+            let world = try Self.world(family, transport, backend: family.remote)
+            let frontend = Peer(family.service, 80)
+            let sent = Self.packet(transport, Peer(family.client, 40000), frontend, .syn)
+            #expect(try world.send(sent).packet.destination == family.remote)
+            let other = Peer(family.address(cluster: 3, host: 2), 8080)
+            try world.addService(
+                frontend, protocol: transport, generation: 2,
+                [World.Slice(cluster: 3, backends: [other])])
+            try world.endpoints.delete(weft_address(family.remote))
+            for _ in 0..<2 {
+                let outcome = try world.send(sent)
+                #expect(outcome.packet.to == other)
+                #expect(outcome.packet.areChecksumsRight)
+            }
+        }
+    }
+
+    @Test("is not the client itself, which would never hear an answer", arguments: Family.allCases)
+    func itself(family: Family) throws {
+        try inOwnNamespace {
+            let world = try World.withOverlay()
+            let frontend = Peer(family.service, 80)
+            let own = Peer(family.client, 8080)
+            let other = Peer(family.neighbour, 8080)
+            try world.addService(frontend, [World.Slice(cluster: 1, backends: [own, other])])
+            for port in 0..<64 {
+                let outcome = try world.send(
+                    tcp(Peer(family.client, 40000 + UInt16(port)), frontend, .syn))
+                #expect(outcome.packet.to == other)
+            }
+            try world.addService(
+                frontend, generation: 2, [World.Slice(cluster: 1, backends: [own])])
+            let refused = try world.send(tcp(Peer(family.client, 50000), frontend, .syn))
+            #expect(refused.packet.flags == [.rst, .ack] && refused.packet.from == frontend)
+        }
+    }
+
     @Test("answers from where a client with one port asked last", arguments: Family.allCases)
     func bothNames(family: Family) throws {
         try inOwnNamespace {

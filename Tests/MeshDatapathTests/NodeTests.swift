@@ -57,6 +57,34 @@ struct NodeTests {
         #expect(world.writes.counts == before)
     }
 
+    @Test("open flows see a new generation when the tunnel moves, and still see a death after it")
+    func movedTunnel() throws {
+        let world = try World()
+        let peer = node("n1", in: 2)
+        func move(to text: String) throws -> LivenessWord {
+            try world.datapath.applyNode(NodeTunnel(id: peer, outerAddresses: [address(text)]))
+            return LivenessWord(rawValue: world.storage.nodes.word(at: 1))
+        }
+        _ = try move(to: "192.0.2.1")
+        let up = LivenessWord(verdict: .up, weight: 255, generation: 3)
+        world.datapath.setNode(peer, up)
+        let before = LivenessWord(rawValue: world.storage.nodes.word(at: 1))
+        let after = try move(to: "192.0.2.2")
+        #expect(after.generation != before.generation)
+        #expect(after.verdict == .up && after.weight == 255)
+        #expect(world.datapath.nodeWord(peer) == up)
+        #expect(try move(to: "192.0.2.2") == after)
+        // Health counts on from what it stored, which must not meet what flows remember.
+        world.datapath.setNode(peer, LivenessWord(verdict: .unreachable, weight: 0, generation: 4))
+        let dead = LivenessWord(rawValue: world.storage.nodes.word(at: 1))
+        #expect(![before.generation, after.generation].contains(dead.generation))
+        try world.datapath.removeNode(peer)
+        #expect(try move(to: "192.0.2.3").generation != dead.generation)
+        // Whoever restarts goes on from the kernel's word.
+        let raw = LivenessWord(rawValue: world.storage.nodes.word(at: 1))
+        #expect(try world.restarted().nodeWord(peer) == raw)
+    }
+
     @Test("a removed node loses its tunnel and sources, and finds its index again")
     func removal() throws {
         let world = try World()

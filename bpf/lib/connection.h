@@ -87,13 +87,13 @@ static __always_inline bool connection_is_over(const struct weft_connection *ent
 	__u64 life = weft_config.other_idle_nanoseconds;
 
 	if (packet->protocol == IPPROTO_TCP) {
-		bool closing = connection_is_closing(entry);
+		const __u32 ended = WEFT_CONNECTION_OPENER_FIN | WEFT_CONNECTION_REPLIER_FIN |
+				    WEFT_CONNECTION_RESET;
 
-		/* The same ports again: a new connection. */
-		if (packet_opens_tcp(packet) &&
-		    (closing || connection_flags(entry) & WEFT_CONNECTION_RESET))
+		/* The same ports again: a new connection. Nobody repeats a SYN after a FIN. */
+		if (packet_opens_tcp(packet) && connection_flags(entry) & ended)
 			return true;
-		if (closing)
+		if (connection_is_closing(entry))
 			life = WEFT_CLOSING_NANOSECONDS;
 		else if (connection_flags(entry) & WEFT_CONNECTION_REPLIED)
 			life = weft_config.tcp_idle_nanoseconds;

@@ -7,8 +7,13 @@
 
 #include "affinity.h"
 #include "connection.h"
+#include "endpoint.h"
 #include "reset.h"
 #include "translate.h"
+
+enum {
+	WEFT_CHOICES_MAX = 16,	/* backends looked at for one that is not the client */
+};
 
 static __always_inline void packet_translate(struct packet *packet,
 					     const struct weft_address *backend, __be16 port)
@@ -40,9 +45,17 @@ static __always_inline void forward_key(struct flow *flow, const struct packet *
 		 packet->protocol, WEFT_SCOPE_FORWARD);
 }
 
+/* Whether the packet needs no state of a backend. Such packets may go to one that is gone for ever,
+ * for each prolongs the life of its flow. */
+static __always_inline bool may_change_backend(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_UDP || packet_opens_tcp(packet);
+}
+
 /*
  * Translates a packet of a flow that was translated before, and finds its connection. A backend
- * that died, or a connection that is over, leaves the packet as it is: a new choice is due.
+ * that died or is gone, or a connection that is over, leaves the packet as it is: a new choice is
+ * due.
  */
 static __always_inline struct weft_connection *
 follow_forward(struct packet *packet, struct flow *flow, __u64 now)
@@ -51,6 +64,8 @@ follow_forward(struct packet *packet, struct flow *flow, __u64 now)
 
 	forward_key(flow, packet);
 	forward = connection_find(flow, packet, now);
+	if (forward && may_change_backend(packet) && !endpoint_find(&forward->frontend))
+		forward = 0;
 	if (!forward) {
 		connection_key(flow, packet);
 		return 0;
@@ -73,7 +88,7 @@ follow_forward(struct packet *packet, struct flow *flow, __u64 now)
 /* Translates the first packet of a flow to a service. Returns 0 or a drop reason. */
 WEFT_SEPARATE int choose_backend(struct packet *packet, struct flow *flow)
 {
-	const struct weft_backend *backend;
+	const struct weft_backend *backend = 0;
 	weft_service_slot *slot;
 	int index;
 
@@ -82,8 +97,14 @@ WEFT_SEPARATE int choose_backend(struct packet *packet, struct flow *flow)
 	slot = service_find(&packet->destination, packet->destination_port, packet->protocol);
 	if (!slot)
 		return 0;
-	index = service_backend(*slot, &packet->source, bpf_get_prandom_u32());
-	backend = index < 0 ? 0 : backend_at(index);
+	/* An endpoint drops its own packet if it comes back. Without another choice: refuse. */
+	for (int i = 0; i < WEFT_CHOICES_MAX; i++) {
+		index = service_backend(*slot, &packet->source, bpf_get_prandom_u32());
+		backend = index < 0 ? 0 : backend_at(index);
+		if (!backend || !address_equal(&backend->address, &packet->source))
+			break;
+		backend = 0;
+	}
 	if (!backend || address_is_ipv4(&backend->address) == packet->ipv6)
 		return WEFT_DROP_NO_BACKEND;
 	packet_translate(packet, &backend->address, backend->port);

@@ -104,7 +104,9 @@ error_connection(struct __sk_buff *skb, const struct packet *packet, struct quot
 	struct weft_connection *about;
 	struct flow flow = {};
 
-	if (!parse_quoted(skb, packet, quoted))
+	/* An error goes to who sent what it quotes. */
+	if (!parse_quoted(skb, packet, quoted) ||
+	    !address_equal(&quoted->source, &packet->destination))
 		return 0;
 	flow_key(&flow, &quoted->source, quoted->source_port, &quoted->destination,
 		 quoted->destination_port, quoted->protocol, WEFT_SCOPE_CONNECTION);

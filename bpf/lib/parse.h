@@ -195,11 +195,11 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *pack
 	packet->length = ip->tot_len ? bpf_ntohs(ip->tot_len) : skb->len - ETH_HLEN;
 	if (packet->length < ip->ihl * 4 || packet->length > skb->len - ETH_HLEN)
 		return WEFT_DROP_MALFORMED;
-	if (ip->frag_off & bpf_htons(0x1fff))
-		return WEFT_DROP_FRAGMENT;
 	address_from_ipv4(&packet->source, ip->saddr);
 	address_from_ipv4(&packet->destination, ip->daddr);
 	packet->protocol = ip->protocol;
+	if (ip->frag_off & bpf_htons(0x1fff))
+		return WEFT_DROP_FRAGMENT;
 	packet->hop_limit = ip->ttl;
 	packet->transport = ETH_HLEN + ip->ihl * 4;
 	return parse_transport(skb, packet);
@@ -219,6 +219,9 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 		return WEFT_DROP_MALFORMED;
 	__builtin_memcpy(&packet->source, &ip->saddr, sizeof(packet->source));
 	__builtin_memcpy(&packet->destination, &ip->daddr, sizeof(packet->destination));
+	/* Every table would take it for IPv4, and the stack drops it anyway. */
+	if (address_is_ipv4(&packet->source) || address_is_ipv4(&packet->destination))
+		return WEFT_DROP_MALFORMED;
 	packet->protocol = ip->nexthdr;
 	packet->hop_limit = ip->hop_limit;
 	packet->transport = ETH_HLEN + sizeof(*ip);
@@ -232,7 +235,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 	return parse_transport(skb, packet);
 }
 
-/* Fills in the packet. Returns 0 or a drop reason. */
+/* Fills in the packet; of a later fragment the addresses. Returns 0 or a drop reason. */
 static __always_inline int parse(struct __sk_buff *skb, struct packet *packet)
 {
 

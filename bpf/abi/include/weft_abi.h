@@ -184,7 +184,8 @@ struct weft_endpoint {
 WEFT_ASSERT_SIZE(struct weft_endpoint, 24);
 
 enum weft_source_check {
-	WEFT_SOURCE_CHECK_NODE = 0,	/* outer source is a known node of the identity's cluster */
+	/* Outer source is a known node of the identity's cluster, inner source no other cluster's. */
+	WEFT_SOURCE_CHECK_NODE = 0,
 	WEFT_SOURCE_CHECK_PREFIXES = 1,	/* inner source lies in the identity's cluster's prefixes */
 	WEFT_SOURCE_CHECK_OFF = 2,
 };
