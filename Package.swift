@@ -160,6 +160,18 @@ let package = Package(
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ] + nio),
         tests(
+            "MeshAgentTests",
+            [
+                "MeshModel", "MeshStore", "MeshReachability", "MeshReplication", "MeshTransport",
+                "MeshAgent",
+            ]),
+        tests(
+            "ScenarioTests",
+            [
+                "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability", "MeshReplication",
+                "MeshKubernetes", "MeshDatapath", "MeshTransport", "MeshAgent", crypto,
+            ]),
+        tests(
             "LabTests",
             [
                 "weft", "BPF", "Netlink", "MeshModel", "MeshAdmin", "MeshLab",

@@ -64,9 +64,12 @@ extension AdminBridge {
                     peer: "\(reference($0.node.cluster, tables).name)/\($0.node.name)",
                     state: .connected, sinceSeconds: age($0.since))
             }
-                + refusals.sorted { $0.key < $1.key }.map {
+                + refusals.sorted { $0.key < $1.key }
+                .filter { Instant.monotonicNow - $0.value.last < StateService.Refusal.lifetime }
+                .map {
                     LinkStatus(
-                        peer: $0.key, state: .waiting, sinceSeconds: 0, lastError: $0.value)
+                        peer: $0.key, state: .waiting, sinceSeconds: age($0.value.since),
+                        lastError: $0.value.reason)
                 },
             manifestProblems: manifests.problems.map {
                 MeshAdmin.ManifestProblem(

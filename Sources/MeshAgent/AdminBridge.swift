@@ -133,6 +133,11 @@ struct AdminBridge: AdminProvider {
                 .invalidRequest, "'\(object)' is not a namespace and a name",
                 hint: "both are DNS names of a-z, 0-9 and -")
         }
+        guard await state.hasReadFolder else {
+            throw AdminFault(
+                .unavailable, "the agent is still reading its folder of manifests",
+                hint: "try again in a moment")
+        }
         let addresses = try request.addresses?.map { text in
             guard let address = Address(text) else {
                 throw AdminFault(.invalidRequest, "'\(text)' is not an IP address")

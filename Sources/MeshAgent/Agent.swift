@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
+import FoundationEssentials
 import Logging
 import MeshAdmin
 import MeshDatapath
@@ -9,6 +11,7 @@ import MeshModel
 import MeshReachability
 import MeshStore
 import MeshTransport
+import MeshTrust
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
@@ -16,18 +19,37 @@ import UnixSignals
 
 /// The agent of one node: puts the parts together and decides nothing.
 public enum Agent {
+    /// What hasn't ended by then is cancelled: whoever restarts an agent must not wait for a part of it.
+    private static let shutdownLimit = Duration.seconds(5)
+
     /// Runs until SIGTERM or SIGINT. The datapath goes on without it.
     ///
     /// - Throws: whatever keeps it from starting; then nothing was changed.
     public static func run(configurationFile: String) async throws {
         let configuration = try AgentConfiguration(file: configurationFile)
         var log = Logger(label: "weftd")
+        if let level = ProcessInfo.processInfo.environment["WEFT_LOG_LEVEL"] {
+            guard let level = Logger.Level(rawValue: level) else {
+                throw ConfigurationError(
+                    "WEFT_LOG_LEVEL",
+                    "'\(level)' must be trace, debug, info, notice, warning or error")
+            }
+            log.logLevel = level
+        }
         log[metadataKey: "node"] = "\(configuration.node.name)"
         let peerFolder = PeerFolder(folder: configuration.paths.peers, own: configuration)
         for problem in peerFolder.problems {
             log.error("A peer's file can't be used", metadata: ["problem": "\(problem)"])
         }
         let trust = try TrustMaterial(configuration, peers: peerFolder.peers)
+        do {
+            try await trust.check()
+        } catch {
+            // Its endpoints are served all the same, and a clock may be set right.
+            log.error(
+                "Other nodes won't believe this node's certificate",
+                metadata: ["error": "\(error)", "hint": "issue one with `weft ca issue`"])
+        }
         let folder = try FolderWatcher(path: configuration.paths.manifests)
         let parameters = try parameters(of: configuration, file: configurationFile)
 
@@ -103,7 +125,7 @@ public enum Agent {
         let core = StateCore(
             configuration: configuration, peers: peers, store: store,
             ownKey: trust.ledgerPublicKey, ledgerKey: trust.ledgerKey,
-            storedEpoch: try epochFile.read().flatMap { UInt32($0) } ?? 0,
+            storedEpoch: try readEpoch(epochFile),
             drain: try readDrain(drainFile),
             wasUp: Set(peers.map(\.id).filter { datapath.clusterWord($0).verdict == .up }),
             held: Set(endpoints.endpoints.map(\.object)),
@@ -146,15 +168,20 @@ public enum Agent {
                 folder: configuration.paths.run, metricsPort: configuration.metricsPort),
             logger: log)
         let flows = FlowService(datapath: datapath, hub: hub, log: log)
+        let renewal = TrustRenewal(
+            configuration: configuration, peers: peers,
+            ledgerKey: trust.ledgerPublicKey.rawRepresentation,
+            notAfter: trust.security.credentials.notAfter, links: links, log: log)
 
         // Stopped from the last to the first: the reader of the links ends with them.
         let services: [any Service] = [
-            reconciliation, socket, health, state, links, flows, admin,
+            reconciliation, socket, health, state, links, renewal, flows, admin,
         ]
-        let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: services.map { .init(service: $0) },
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+        var lifecycle = ServiceGroupConfiguration(
+            services: services.map { .init(service: $0) },
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
+        lifecycle.maximumGracefulShutdownDuration = Self.shutdownLimit
+        let group = ServiceGroup(configuration: lifecycle)
         log.notice(
             "weftd runs",
             metadata: [
@@ -166,9 +193,24 @@ public enum Agent {
         try await healthGroup.shutdownGracefully()
     }
 
+    private static func readEpoch(_ file: DurableFile) throws -> UInt32 {
+        guard let text = try file.read() else { return 0 }
+        guard let epoch = UInt32(text.filter { !$0.isWhitespace }) else {
+            throw ConfigurationError(
+                file.path,
+                "is not the number of an epoch; write into it the highest that `weft status` of a peer shows of this cluster"
+            )
+        }
+        return epoch
+    }
+
     private static func readDrain(_ file: DurableFile) throws -> DrainDeclaration {
-        let fields = try file.read()?.split(whereSeparator: \.isWhitespace) ?? []
-        guard fields.count == 2, let generation = UInt64(fields[0]) else { return .never }
+        guard let text = try file.read() else { return .never }
+        let fields = text.split(whereSeparator: \.isWhitespace)
+        guard fields.count == 2, let generation = UInt64(fields[0]) else {
+            throw ConfigurationError(
+                file.path, "is not a generation and 0 or 1; remove it to start without a drain")
+        }
         return DrainDeclaration(generation: generation, isDraining: fields[1] == "1")
     }
 }

@@ -38,10 +38,15 @@ struct DurableFile: Sendable {
         guard isWritten, fsync(descriptor) == 0 else {
             let error = failure("write")
             close(descriptor)
+            unlink(temporary)
             throw error
         }
         close(descriptor)
-        guard rename(temporary, path) == 0 else { throw failure("replace") }
+        guard rename(temporary, path) == 0 else {
+            let error = failure("replace")
+            unlink(temporary)
+            throw error
+        }
         let folder = open(
             String(path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex)), O_RDONLY)
         guard folder >= 0 else { throw failure("open the folder of") }

@@ -39,6 +39,7 @@ actor HealthService: Service {
     private let own: NodeID
     private nonisolated let socket: HeartbeatSocket
     private let datapath: any Datapath
+    private let parameters: ReachabilityParameters
     private let log: Logger
     private nonisolated let inputs: AsyncStream<HealthInput>
     private let continuation: AsyncStream<Event>.Continuation
@@ -55,6 +56,7 @@ actor HealthService: Service {
     private(set) var nodeSince: [NodeID: Instant] = [:]
     /// The newest report of each relay of the own cluster.
     private(set) var reports: [String: RelayReport] = [:]
+    private var reportedAt: [String: Instant] = [:]
 
     init(
         loop: any EventLoop, own: NodeID, instance: UInt64, parameters: ReachabilityParameters,
@@ -67,6 +69,7 @@ actor HealthService: Service {
         self.socket = socket
         self.inputs = inputs
         self.datapath = datapath
+        self.parameters = parameters
         self.log = log
         monitor = PathMonitor(
             cluster: own.cluster, node: own.name, instance: instance, parameters: parameters)
@@ -76,11 +79,7 @@ actor HealthService: Service {
     }
 
     func run() async throws {
-        let restored = datapath.clusterWord(own.cluster)
-        let word = LivenessWord(
-            verdict: drain.isDraining ? .draining : .up, weight: drain.isDraining ? 0 : .max,
-            generation: restored.generation)
-        datapath.setCluster(own.cluster, word)
+        restoreOwnCluster(at: .monotonicNow)
         datapath.setNode(own, LivenessWord(verdict: .up, weight: .max, generation: 0))
         await withDiscardingTaskGroup { group in
             group.addTask {
@@ -96,6 +95,16 @@ actor HealthService: Service {
         }
         timer?.cancel()
         continuation.finish()
+    }
+
+    /// The own cluster has no paths: only its drain, and the ramp behind one, change its word.
+    private func restoreOwnCluster(at now: Instant) {
+        let held = datapath.clusterWord(own.cluster)
+        let fresh = LivenessWord(verdict: .up, weight: .max, generation: held.generation)
+        let isKnown = held.verdict == .draining || held.verdict == .probation
+        verdicts.add(own.cluster, restoring: isKnown ? held : fresh, at: now)
+        datapath.setCluster(own.cluster, verdicts.word(of: own.cluster) ?? fresh)
+        schedule()
     }
 
     // MARK: Inputs
@@ -149,15 +158,12 @@ actor HealthService: Service {
     }
 
     private func declare(_ drain: DrainDeclaration) {
-        guard drain.generation > self.drain.generation else { return }
         self.drain = drain
-        let held = datapath.clusterWord(own.cluster)
-        datapath.setCluster(
-            own.cluster,
-            LivenessWord(
-                verdict: drain.isDraining ? .draining : .up, weight: drain.isDraining ? 0 : .max,
-                generation: held.generation))
-        act { effects, _ in monitor.declare(drain, at: .monotonicNow, into: &effects) }
+        let now = Instant.monotonicNow
+        act(at: now) { effects, verdictEffects in
+            verdicts.declare(drain, by: own.cluster, at: now, into: &verdictEffects)
+            monitor.declare(drain, at: now, into: &effects)
+        }
     }
 
     var currentDrain: DrainDeclaration { drain }
@@ -224,13 +230,21 @@ actor HealthService: Service {
             heads[path.remote.cluster] = path.head
             compareHeads(of: path.remote.cluster, at: now, into: &effects)
         }
-        let reachable = Dictionary(grouping: report.paths.filter { $0.state == .up }) {
-            $0.remote.cluster
-        }
-        for (cluster, paths) in reachable {
+        reportedAt[report.relay] = now
+        for cluster in Set(report.paths.map(\.remote.cluster)).sorted() {
             apply(
-                liveness.setReachable(relays: paths.map(\.remote), of: cluster, at: now))
+                liveness.setReachable(relays: reachable(of: cluster, at: now), of: cluster, at: now)
+            )
         }
+    }
+
+    /// Relays of a cluster that any relay of this one hears: each has its own paths, so one report
+    /// alone would make a majority of every claim.
+    private func reachable(of cluster: ClusterID, at now: Instant) -> [NodeID] {
+        let heard = reports.values.filter {
+            now - (reportedAt[$0.relay] ?? .zero) <= parameters.relaySilence
+        }.flatMap(\.paths).filter { $0.remote.cluster == cluster && $0.state == .up }
+        return Set(heard.map(\.remote)).sorted()
     }
 
     private func compareHeads(

@@ -76,6 +76,8 @@ struct StateCore {
     private(set) var synchroniser: Synchroniser
     private(set) var tables: RecordTables
     private(set) var links: [LinkID: NodeID] = [:]
+    /// What other clusters' relays said last of their nodes, while they are linked to this one.
+    private var claims: [NodeID: Message.DeadNodes] = [:]
     private(set) var refusals: [ClusterID: [String: String]] = [:]
     private(set) var frozen: Set<ClusterID> = []
     private(set) var isComplete = false
@@ -163,7 +165,7 @@ struct StateCore {
             }
             tables.clusters.declareComplete()
         }
-        if drain.generation > 0 { effects.append(.health(.declare(drain))) }
+        effects.append(.health(.declare(drain)))
         announce(into: &effects)
     }
 
@@ -185,10 +187,14 @@ extension StateCore {
             effects.append(.send(message.encoded, over: link))
         }
         effects.append(.send(drainMessage.encoded, over: link))
+        for (_, claim) in claims.sorted(by: { $0.key < $1.key }) {
+            effects.append(.send(Message.deadNodes(claim).encoded, over: link))
+        }
     }
 
     mutating func linkDown(_ link: LinkID, into effects: inout [StateEffect]) {
         guard let node = links.removeValue(forKey: link) else { return }
+        claims[node] = nil
         effects.append(.note(.linkDown(node)))
         perform(&effects) { core, replication in
             core.synchroniser.linkDown(link.replication, into: &replication)
@@ -221,7 +227,9 @@ extension StateCore {
             effects.append(.health(.relayReport(report)))
         case .deadNodes(let claim) where isOwn || claim.relay == node:
             effects.append(.health(.claim(claim)))
-            if !isOwn { tellOwn(.deadNodes(claim), into: &effects) }
+            guard !isOwn else { return }
+            claims[node] = claim
+            tellOwn(.deadNodes(claim), into: &effects)
         case .drain(let wish) where isOwn: take(wish, into: &effects)
         case .report, .paths, .deadNodes, .drain:
             effects.append(.note(.outOfTurn(from: node, "message")))
@@ -524,6 +532,7 @@ extension StateCore {
             nodes: store.read { $0.nodes.revision }, inUse: tables.clustersInUse)
         if basis != planBasis {
             planBasis = basis
+            writeOwnPrefixes()
             effects.append(.health(.follow(healthPlan(inUse: basis.inUse))))
         }
         let everybody = [configuration.cluster] + peers.map(\.id)
@@ -554,6 +563,19 @@ extension StateCore {
                     rollup: RollupHash(
                         high: rollup.prefix(8).reduce(0) { $0 << 8 | UInt64($1) },
                         low: rollup.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }))))
+    }
+
+    /// The own cluster's prefixes are those of all its nodes: a packet to one of their pods that isn't
+    /// known must not leave by the host's default route.
+    private func writeOwnPrefixes() {
+        store.write { [configuration] tables in
+            let ofNodes = tables.nodes.rows.filter { $0.id.cluster == configuration.cluster }
+            let prefixes = Set(ofNodes.flatMap(\.podPrefixes)).union(configuration.podPrefixes)
+            tables.clusters.upsert(
+                ClusterRow(
+                    id: configuration.cluster, name: configuration.clusterName,
+                    podPrefixes: prefixes.sorted(), sourceCheck: .node, isLocal: true))
+        }
     }
 
     private func healthPlan(inUse: Set<ClusterID>) -> HealthService.Plan {

@@ -17,6 +17,16 @@ actor StateService: Service {
         let since: Instant
     }
 
+    struct Refusal: Sendable {
+        /// A dialler that still fails has tried again by then.
+        static let lifetime = Duration.seconds(60)
+        static let maximum = 1024
+
+        let reason: String
+        let since: Instant
+        var last: Instant
+    }
+
     private static let tickInterval = Duration.milliseconds(100)
 
     private let links: LinkService
@@ -31,9 +41,12 @@ actor StateService: Service {
     private let log: Logger
     private(set) var core: StateCore
     private(set) var manifests = FolderSnapshot()
+    private(set) var hasReadFolder = false
     private(set) var linkViews: [LinkID: LinkView] = [:]
-    /// Refusals by remote end, most recent only.
-    private(set) var refusals: [String: String] = [:]
+    /// The latest refusal by the peer's name, or by its address if it proved none.
+    private(set) var refusals: [String: Refusal] = [:]
+    /// Rejections of ledger messages that the log has told of.
+    private var rejections: Set<String> = []
     private(set) var counters: [String: UInt64] = [:]
     /// When each owner's replica last moved.
     private(set) var lastMove: [ClusterID: Instant] = [:]
@@ -70,8 +83,10 @@ actor StateService: Service {
 
     // MARK: Inputs
 
-    /// The set of attached endpoints changed.
+    /// The set of attached endpoints changed. Before the folder was read the node says nothing at
+    /// all: half a report would take away what its predecessor said.
     func endpointsChanged() {
+        guard hasReadFolder else { return }
         step { core, effects in
             core.setOwn(
                 folder: manifests, endpoints: ownEndpoints, at: .monotonicNow,
@@ -93,7 +108,8 @@ actor StateService: Service {
                 let node = link.node
                 socket.install(link.heartbeatKeys, for: node)
                 linkViews[link.id] = LinkView(node: node, since: .monotonicNow)
-                refusals["\(link.remoteAddress)"] = nil
+                refusals["\(link.peer)"] = nil
+                refusals["\(link.remoteAddress.address)"] = nil
                 step { core, effects in core.linkUp(link.id, to: node, into: &effects) }
                 if node.cluster != core.configuration.cluster {
                     let dead = await health.ownDead.map(\.name)
@@ -109,12 +125,20 @@ actor StateService: Service {
                 linkViews[link] = nil
                 step { core, effects in core.linkDown(link, into: &effects) }
             case .refused(let refusal):
-                count("link_refused")
-                if let remote = refusal.remote, refusals.count < 1024 {
-                    refusals["\(remote)"] = "\(refusal.reason)"
-                }
+                note(refusal, at: .monotonicNow)
             }
         }
+    }
+
+    private func note(_ refusal: LinkRefusal, at now: Instant) {
+        guard !refusal.reason.isRoutine else { return }
+        count("link_refused")
+        refusals = refusals.filter { now - $0.value.last < Refusal.lifetime }
+        let name = refusal.peer.map { "\($0)" } ?? refusal.remote.map { "\($0.address)" }
+        guard let name, refusals[name] != nil || refusals.count < Refusal.maximum else { return }
+        let reason = "\(refusal.reason)"
+        let known = refusals[name].flatMap { $0.reason == reason ? $0.since : nil }
+        refusals[name] = Refusal(reason: reason, since: known ?? now, last: now)
     }
 
     private func followFolder() async {
@@ -123,6 +147,7 @@ actor StateService: Service {
                 log.warning("A manifest is not in force", metadata: ["problem": "\(problem)"])
             }
             manifests = snapshot
+            hasReadFolder = true
             endpointsChanged()
         }
     }
@@ -233,12 +258,13 @@ actor StateService: Service {
                 metadata: ["peer.node": "\(node)", "message": "\(what)"])
         case .rejected(let reason, let node):
             count("ledger_rejected")
-            log.debug(
-                "A ledger message is rejected",
-                metadata: [
-                    "peer.node": "\(node.map(String.init(describing:)) ?? "-")",
-                    "reason": "\(reason)",
-                ])
+            let sender = node.map(String.init(describing:)) ?? "-"
+            let isNew =
+                rejections.count < Refusal.maximum
+                && rejections.insert("\(sender) \(reason)").inserted
+            log.log(
+                level: isNew ? .warning : .debug, "A ledger message is rejected",
+                metadata: ["peer.node": "\(sender)", "reason": "\(reason)"])
         case .refused(let cluster, let reason):
             count("record_refused")
             log.warning(

@@ -19,6 +19,21 @@ struct TrustMaterial {
     let ledgerPublicKey: Curve25519.Signing.PublicKey
     let ledgerKey: Curve25519.Signing.PrivateKey?
 
+    /// Whether others would believe this node now.
+    ///
+    /// - Throws: ``TrustError``: the certificate is foreign, expired or not yet valid.
+    func check() async throws {
+        _ = try await PeerVerifier(store: security.trust).verify(
+            presented: security.credentials.chainDER(), now: Date())
+    }
+
+    /// What ``init(_:peers:)`` reads and an operator may replace.
+    static func files(of configuration: AgentConfiguration, peers: [PeerCluster]) -> [String] {
+        [NodeCredentials.fileName, bundleFile, ledgerFile]
+            .map { configuration.paths.trust + "/" + $0 }
+            + peers.filter { !$0.hasInlineBundle }.map(\.bundle)
+    }
+
     init(_ configuration: AgentConfiguration, peers: [PeerCluster]) throws {
         let folder = configuration.paths.trust
         let credentials = try NodeCredentials.load(mesh: configuration.mesh, from: folder)
@@ -38,11 +53,10 @@ struct TrustMaterial {
         ]
         var clusters = [configuration.clusterName: configuration.cluster]
         for peer in peers {
-            let isInline = peer.bundle.contains("-----BEGIN CERTIFICATE-----")
             bundles.append(
                 try TrustBundle(
                     trustDomain: TrustDomain(cluster: peer.name, mesh: configuration.mesh),
-                    pem: isInline ? peer.bundle : try readText(peer.bundle)))
+                    pem: peer.hasInlineBundle ? peer.bundle : try readText(peer.bundle)))
             clusters[peer.name] = peer.id
         }
         security = LinkSecurity(
@@ -62,6 +76,10 @@ struct TrustMaterial {
             throw ConfigurationError(file, "is not the public half of the authority's ledger key")
         }
     }
+}
+
+extension PeerCluster {
+    fileprivate var hasInlineBundle: Bool { bundle.contains("-----BEGIN CERTIFICATE-----") }
 }
 
 private func readText(_ path: String) throws -> String {

@@ -250,8 +250,18 @@ final class LinkHandler: ChannelInboundHandler {
         case .oversized(let bytes): return .oversizedFrame(bytes: bytes)
         case .malformed(let what): return .malformed(what)
         case .truncated: return .truncatedFrame
-        case nil: return .tls(String("\(error)".prefix(200)))
+        case nil: return .tls(Self.words(of: error))
         }
+    }
+
+    /// The TLS library's errors carry paths of its sources: only the name it gives is for people.
+    private static func words(of error: any Error) -> String {
+        let text = "\(error)"
+        let marker = "OPENSSL_internal:"
+        guard let name = text.firstRange(of: marker)?.upperBound else {
+            return String(text.prefix(200))
+        }
+        return String(text[name...].prefix { $0.isLetter || $0.isNumber || $0 == "_" })
     }
 
     private func rejection(for fault: FrameFault) -> TransportRejection {

@@ -59,12 +59,13 @@ public struct SocketDiagnostics: ~Copyable {
     ///
     /// - Parameter limit: at most so many are ended in this call.
     /// - Returns: how many were ended; those gone meanwhile don't count.
-    /// - Throws: `.unsupported` if the kernel lacks `CONFIG_INET_DIAG_DESTROY`. Sockets destroyed
-    ///   before a failure stay so.
+    /// - Throws: `.unsupported` if the kernel lacks `CONFIG_INET_DIAG_DESTROY`. A socket that can't be
+    ///   ended doesn't spare the others: the last such failure is thrown when all were tried.
     public mutating func destroySockets(
         atMost limit: Int = .max, where matches: (ConnectedSocket) -> Bool
     ) throws(NetlinkError) -> Int {
         var count = 0
+        var failure: NetlinkError?
         for candidate in try connectedSockets() where matches(candidate) {
             guard count < limit else { break }
             let request = Self.request(
@@ -75,8 +76,11 @@ public struct SocketDiagnostics: ~Copyable {
                 count += 1
             } catch  where error.code == .notFound {
                 continue
+            } catch {
+                failure = error
             }
         }
+        if let failure { throw failure }
         return count
     }
 

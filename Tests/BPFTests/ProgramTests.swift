@@ -16,6 +16,24 @@ struct ProgramTests {
         #expect(run.data == TestProgram.frame)
     }
 
+    @Test("a jump leads to the program that was put into the array last, or nowhere")
+    func programArray() throws {
+        let array = try ProgramArray(
+            BPFMap(creating: .programArray, name: "jumps", keySize: 4, valueSize: 4, maxEntries: 1))
+        let jump = try Program(
+            loading: TestProgram.jumping(through: array.map.descriptor.rawValue),
+            kind: .trafficControl, name: "jump")
+        var returned = [try jump.testRun(data: TestProgram.frame).returnValue]
+        for value: UInt32 in [1, 2] {
+            let target = try Program(
+                loading: TestProgram.returning(value), kind: .trafficControl, name: "target")
+            try array.update(0, to: target)
+            returned.append(try jump.testRun(data: TestProgram.frame).returnValue)
+        }
+        #expect(returned == [7, 1, 2])
+        #expect(array.count == 1)
+    }
+
     @Test("a program that the verifier rejects is refused with the verifier's words")
     func rejected() throws {
         func load() throws {

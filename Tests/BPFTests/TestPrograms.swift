@@ -25,6 +25,16 @@ enum TestProgram {
         ]
     }
 
+    /// Jumps to element 0 of a program array; returns 7 if there is nothing.
+    static func jumping(through array: Int32) -> [UInt64] {
+        [
+            0x1218 | UInt64(array) << 32, 0,  // r2 = map
+            0x0000_0000_0000_03b7,  // r3 = 0
+            0x0000_000c_0000_0085,  // bpf_tail_call(r1, r2, r3)
+            0x0000_0007_0000_00b7, 0x95,  // return 7
+        ]
+    }
+
     /// 64 bytes: an Ethernet header of type 0x88b5 (local experiments) and zeros.
     static let frame: [UInt8] =
         [UInt8](repeating: 2, count: 12) + [0x88, 0xb5] + [UInt8](repeating: 0, count: 50)

@@ -31,5 +31,6 @@ struct DurableFileTests {
         let folderAsFile = DurableFile(path: folder.path)
         #expect(throws: DurableFile.Failure.self) { try folderAsFile.read() }
         #expect(throws: DurableFile.Failure.self) { try folderAsFile.write("1") }
+        #expect(!FileManager.default.fileExists(atPath: folder.path + ".new"))
     }
 }

@@ -21,6 +21,8 @@ struct SimulatedNode {
     let datapath: MemoryDatapath
     var endpoints: [ObjectName: OwnEndpoint] = [:]
     var epoch: UInt32 = 0
+    /// What relays of other clusters said of their nodes, as it came here.
+    var claims: [Message.DeadNodes] = []
     var drain = DrainDeclaration.never
 
     /// Nil while it is dead.
@@ -65,6 +67,7 @@ struct SimulatedNode {
             case .persistEpoch(let epoch): self.epoch = epoch
             case .persistDrain(let drain): self.drain = drain
             case .note(let note): notes.append(note)
+            case .health(.claim(let claim)): claims.append(claim)
             case .health: break
             }
         }
