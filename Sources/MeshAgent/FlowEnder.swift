@@ -10,6 +10,7 @@ actor FlowEnder {
     /// Sockets destroyed between two pauses, so that a large node doesn't stall its kernel.
     static let burst = 1_000
     static let pause = Duration.milliseconds(10)
+    static let secondLook = Duration.milliseconds(100)
 
     private let endpoints: EndpointManager
     private let log: Logger
@@ -20,9 +21,24 @@ actor FlowEnder {
         self.log = log
     }
 
+    /// Looks twice: the kernel's walk over its sockets misses some while others come and go, and a
+    /// connection may have been sent there in the instant in which the verdict was stored.
+    ///
     /// - Parameter prefixes: pod prefixes of what died.
     func endFlows(toward prefixes: [Prefix], why: String) async {
         guard !prefixes.isEmpty else { return }
+        var total = await pass(prefixes)
+        do {
+            try await Task.sleep(for: Self.secondLook)
+            total += await pass(prefixes)
+        } catch {
+            // Cancelled: the agent ends.
+        }
+        ended += UInt64(total)
+        log.notice("Sockets ended", metadata: ["why": "\(why)", "count": "\(total)"])
+    }
+
+    private func pass(_ prefixes: [Prefix]) async -> Int {
         var total = 0
         for endpoint in endpoints.endpoints {
             do {
@@ -40,7 +56,6 @@ actor FlowEnder {
                     metadata: ["endpoint": "\(endpoint.object)", "error": "\(error)"])
             }
         }
-        ended += UInt64(total)
-        log.notice("Sockets ended", metadata: ["why": "\(why)", "count": "\(total)"])
+        return total
     }
 }

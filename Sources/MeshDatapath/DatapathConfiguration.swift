@@ -7,8 +7,8 @@ public struct MapCapacities: Hashable, Sendable {
     /// Frontends and services, one a service port and address family.
     public var frontends = 32_768
     /// A list takes one element, and one for each cluster and tier.
-    public var lists = 262_144
-    public var backends = 524_288
+    public var lists = 131_072
+    public var backends = 262_144
     public var endpoints = 131_072
     /// Tracked connections; the least recently used make room.
     public var connections = 131_072

@@ -59,7 +59,9 @@ public enum RefusalReason: Error, Hashable, Sendable {
     }
 
     /// Part of normal life, not for an operator's eyes.
-    public var isRoutine: Bool { self == .duplicate || self == .refusedByPeer(Self.duplicate.description) }
+    public var isRoutine: Bool {
+        self == .duplicate || self == .refusedByPeer(Self.duplicate.description)
+    }
 }
 
 extension RefusalReason: CustomStringConvertible {

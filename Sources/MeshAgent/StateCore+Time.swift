@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import MeshKubernetes
+import MeshModel
+import MeshReachability
+import MeshReplication
+import MeshStore
+import MeshTransport
+
+// MARK: Time
+
+extension StateCore {
+    /// Call every 100 ms.
+    mutating func tick(at now: Instant, into effects: inout [StateEffect]) {
+        open(at: now, into: &effects)
+        if !isComplete {
+            if !isImpatient, now - startedAt > Self.completionPatience {
+                isImpatient = true
+                tables.releaseHeld()
+            }
+            settle(into: &effects)
+        }
+        if isOpen { heardPublisher(at: now) }
+        judgePublisher(at: now, into: &effects)
+        if now >= nextSaying {
+            nextSaying = now + Self.sayingInterval
+            tellOwn(drainMessage, into: &effects)
+        }
+        if now >= nextMaintenance {
+            nextMaintenance = now + Self.maintenanceInterval
+            perform(&effects) { core, replication in
+                core.synchroniser.tick(at: now, into: &replication)
+            }
+        }
+    }
+
+    mutating func heardPublisher(at now: Instant) {
+        if now - publisherHeard > Self.publisherSilence { publisherReturned = now }
+        publisherHeard = now
+    }
+
+    /// Goes by the nodes' reports while the publisher is silent, and until its ledger has what they
+    /// said meanwhile: a publisher that starts anew answers before it can publish.
+    mutating func judgePublisher(at now: Instant, into effects: inout [StateEffect]) {
+        let isSilent = now - publisherHeard > Self.publisherSilence
+        if isSilent, !view.usesReports {
+            effects.append(.note(.publisherLost))
+            applyOwn(view.setPublisherAnswers(false), into: &effects)
+        } else if !isSilent, view.usesReports,
+            view.isLedgerUpToDate || now - publisherReturned > Self.publisherCatchUp
+        {
+            effects.append(.note(.publisherBack))
+            applyOwn(view.setPublisherAnswers(true), into: &effects)
+        }
+    }
+
+    /// After rows changed: what health has to watch, and whether everybody has spoken.
+    mutating func settle(into effects: inout [StateEffect]) {
+        announce(into: &effects)
+        let basis = PlanBasis(
+            nodes: store.read { $0.nodes.revision }, inUse: tables.clustersInUse)
+        if basis != planBasis {
+            planBasis = basis
+            writeOwnPrefixes()
+            effects.append(.health(.follow(healthPlan(inUse: basis.inUse))))
+        }
+        let everybody = [configuration.cluster] + peers.map(\.id)
+        // A head that has moved isn't enough: after a restart deltas arrive batch by batch, and what
+        // is pruned before the last one is missing from the kernel until it comes.
+        guard !isComplete,
+            everybody.allSatisfy({
+                synchroniser.head(of: $0).map { $0.position > .origin } ?? false
+            }),
+            isImpatient || links.keys.allSatisfy({ synchroniser.isCaughtUp(with: $0.replication) })
+        else { return }
+        isComplete = true
+        store.write {
+            $0.frontends.declareComplete()
+            $0.endpoints.declareComplete()
+            $0.nodes.declareComplete()
+            $0.identities.declareComplete()
+        }
+        effects.append(.note(.complete))
+    }
+
+    func announce(into effects: inout [StateEffect]) {
+        let rollup = synchroniser.rollup
+        effects.append(
+            .health(
+                .announce(
+                    head: synchroniser.head(of: configuration.cluster)?.position ?? .origin,
+                    rollup: RollupHash(
+                        high: rollup.prefix(8).reduce(0) { $0 << 8 | UInt64($1) },
+                        low: rollup.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }))))
+    }
+
+    /// The own cluster's prefixes are those of all its nodes: a packet to one of their pods that isn't
+    /// known must not leave by the host's default route.
+    func writeOwnPrefixes() {
+        store.write { [configuration] tables in
+            let ofNodes = tables.nodes.rows.filter { $0.id.cluster == configuration.cluster }
+            let prefixes = Set(ofNodes.flatMap(\.podPrefixes)).union(configuration.podPrefixes)
+            tables.clusters.upsert(
+                ClusterRow(
+                    id: configuration.cluster, name: configuration.clusterName,
+                    podPrefixes: prefixes.sorted(), sourceCheck: .node, isLocal: true))
+        }
+    }
+
+    func healthPlan(inUse: Set<ClusterID>) -> HealthService.Plan {
+        let nodes = store.read { $0.nodes.rows }
+        var plan = HealthService.Plan(
+            clusters: peers.map(\.id), inUse: inUse.sorted(), nodes: nodes.map(\.id))
+        let relayRows = Dictionary(grouping: nodes.filter(\.isRelay)) { $0.id.cluster }
+        for peer in peers {
+            let rows = Dictionary((relayRows[peer.id] ?? []).map { ($0.id.name, $0) }) { $1 }
+            let ranked = RelayChoice.relays(
+                among: rows.values.map { RelayCandidate(name: $0.id.name, zone: "") },
+                of: peer.id, count: rows.count
+            ).compactMap { rows[$0]?.id }
+            let paths = RelayChoice.paths(from: relays, to: ranked)
+            for path in paths {
+                plan.paths.append(
+                    PathPlan(
+                        path: path, isInUse: inUse.contains(peer.id),
+                        isSingle: paths.count == 1, wasUp: wasUp.contains(peer.id)))
+                plan.addresses[path] = rows[path.remote.name].map {
+                    TransportAddress(
+                        address: $0.outerAddresses[0], port: configuration.ports.health)
+                }
+            }
+        }
+        return plan
+    }
+}
