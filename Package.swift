@@ -133,9 +133,13 @@ let package = Package(
             name: "MeshSimulation", dependencies: ["MeshModel"], path: "Tests/MeshSimulation",
             swiftSettings: strict),
 
-        tests("BPFTests", ["BPF", "CLibBPF", system]),
+        // A network namespace for one test.
+        .target(
+            name: "KernelTestSupport", path: "Tests/KernelTestSupport", swiftSettings: strict),
+
+        tests("BPFTests", ["BPF", "CLibBPF", "KernelTestSupport", system]),
         tests("NetlinkTests", ["Netlink"]),
-        tests("KernelTests", ["BPF", "CMeshABI", "MeshModel"]),
+        tests("KernelTests", ["BPF", "CMeshABI", "MeshModel", "KernelTestSupport"]),
         tests("MeshModelTests", ["MeshModel"]),
         tests("MeshStoreTests", ["MeshModel", "MeshStore"]),
         tests("MeshReconcilerTests", ["MeshModel", "MeshStore", "MeshReconciler"]),
@@ -151,6 +155,7 @@ let package = Package(
             "MeshDatapathTests",
             [
                 "MeshModel", "MeshStore", "MeshReconciler", "MeshDatapath", "BPF", "CMeshABI",
+                "KernelTestSupport",
             ]),
         tests("MeshEndpointsTests", ["MeshModel", "MeshEndpoints", "Netlink"]),
         tests(

@@ -2,6 +2,7 @@
 
 import BPF
 import CMeshABI
+import KernelTestSupport
 import MeshModel
 import Testing
 

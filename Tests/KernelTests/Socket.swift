@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import KernelTestSupport
 import MeshModel
 
 /// An Internet socket, closed at the end of its scope. Waits two seconds at most.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import KernelTestSupport
 
 /// An object that `scripts/build-bpf` made of `bpf/tests/NAME.c`.
 func contents(ofTestObject name: String, file: String = #filePath) throws -> [UInt8] {

@@ -2,6 +2,7 @@
 
 import BPF
 import Glibc
+import KernelTestSupport
 
 /// A threaded cgroup that this thread is in, below that of the process, until the value goes, which
 /// must be on the same thread.

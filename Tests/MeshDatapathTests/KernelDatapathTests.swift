@@ -3,6 +3,7 @@
 import BPF
 import CMeshABI
 import Glibc
+import KernelTestSupport
 import MeshDatapath
 import MeshModel
 import MeshReconciler

@@ -2,6 +2,7 @@
 
 import BPF
 import Glibc
+import KernelTestSupport
 import MeshDatapath
 import MeshModel
 

@@ -4,7 +4,7 @@ import Glibc
 
 /// Runs `body` on a thread of its own in a network namespace of its own, whose loopback device
 /// has index 1; both are gone when it returns.
-func inOwnNamespace<Value: Sendable>(
+public func inOwnNamespace<Value: Sendable>(
     _ body: @escaping @Sendable () throws -> Value
 ) throws -> Value {
     nonisolated(unsafe) var outcome: Result<Value, any Error>?
@@ -41,8 +41,10 @@ private func leaveNetworkNamespace() throws {
     else { throw SystemFailure(errno) }
 }
 
-struct SystemFailure: Error, CustomStringConvertible {
-    let number: Int32
-    init(_ number: Int32) { self.number = number }
-    var description: String { String(cString: strerror(number)) }
+public struct SystemFailure: Error, CustomStringConvertible {
+    public let number: Int32
+
+    /// - Parameter number: an errno.
+    public init(_ number: Int32) { self.number = number }
+    public var description: String { String(cString: strerror(number)) }
 }
