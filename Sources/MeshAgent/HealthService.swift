@@ -47,7 +47,6 @@ actor HealthService: Service {
     private var monitor: PathMonitor
     private var verdicts: VerdictEngine
     private var liveness: NodeLiveness
-    private var drain = DrainDeclaration.never
     /// How far this node's replicas are, to compare with what heartbeats say.
     private var positions: [ClusterID: Position] = [:]
     private var heads: [ClusterID: Position] = [:]
@@ -158,7 +157,6 @@ actor HealthService: Service {
     }
 
     private func declare(_ drain: DrainDeclaration) {
-        self.drain = drain
         let now = Instant.monotonicNow
         act(at: now) { effects, verdictEffects in
             verdicts.declare(drain, by: own.cluster, at: now, into: &verdictEffects)
@@ -166,12 +164,8 @@ actor HealthService: Service {
         }
     }
 
-    var currentDrain: DrainDeclaration { drain }
-
     /// Nodes of the own cluster that are dead, as this relay tells other clusters.
     var ownDead: [NodeID] { liveness.ownDead }
-
-    func word(of cluster: ClusterID) -> LivenessWord? { verdicts.word(of: cluster) }
 
     // MARK: -
 

@@ -42,18 +42,18 @@ struct RecordTables {
         let affected = Set(interfaces.keys).union(self.interfaces.keys)
             .filter { interfaces[$0] != self.interfaces[$0] }
         self.interfaces = interfaces
-        let records = (endpoints[own.cluster] ?? [:]).values.filter { affected.contains($0.object) }
-        store.write { tables in
-            for record in records {
-                for row in rows(of: record, in: own.cluster) { tables.endpoints.upsert(row) }
-            }
-        }
+        writeRows(of: affected)
     }
 
     /// Stops waiting for identities.
     mutating func releaseHeld() {
-        let records = (endpoints[own.cluster] ?? [:]).values.filter { held.contains($0.object) }
+        let objects = held
         held = []
+        writeRows(of: objects)
+    }
+
+    private func writeRows(of objects: Set<ObjectName>) {
+        let records = (endpoints[own.cluster] ?? [:]).values.filter { objects.contains($0.object) }
         let rows = records.flatMap { self.rows(of: $0, in: own.cluster) }
         store.write { tables in
             for row in rows { tables.endpoints.upsert(row) }

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
-import MeshKubernetes
 import MeshModel
-import MeshReachability
 import MeshReplication
-import MeshStore
 import MeshTransport
 
 // MARK: Reports and the ledger

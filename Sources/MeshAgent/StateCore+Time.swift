@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
-import MeshKubernetes
 import MeshModel
 import MeshReachability
 import MeshReplication
@@ -75,6 +73,8 @@ extension StateCore {
             isImpatient || links.keys.allSatisfy({ synchroniser.isCaughtUp(with: $0.replication) })
         else { return }
         isComplete = true
+        // What a complete table lacks is pruned: nothing may be held back any longer.
+        tables.releaseHeld()
         store.write {
             $0.frontends.declareComplete()
             $0.endpoints.declareComplete()
