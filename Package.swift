@@ -34,6 +34,12 @@ let x509: [Target.Dependency] = [
 ]
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let grpc: [Target.Dependency] = [
+    .product(name: "GRPCCore", package: "grpc-swift-2"),
+    .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+    .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+    .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+]
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -55,6 +61,11 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     ],
     targets: [
         // Structures shared by the kernel programs and the agent, and the embedded BPF object.
@@ -74,8 +85,13 @@ let package = Package(
         layer("MeshReachability", ["MeshModel", collections]),
         layer("MeshReplication", ["MeshModel", collections, crypto]),
         layer("MeshTrust", ["MeshModel", crypto] + x509),
+        layer("MeshLease", ["MeshModel"]),
 
         // Inputs and outputs.
+        .target(
+            name: "MeshEtcd", dependencies: ["MeshModel", "MeshLease", log] + grpc,
+            exclude: ["Protos/etcd.proto", "Protos/README.md"], swiftSettings: strict),
+        layer("MeshJournal", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
         layer(
             "MeshKubernetes",
             ["MeshModel", "MeshStore", .product(name: "Yams", package: "Yams")]),
@@ -102,7 +118,8 @@ let package = Package(
             [
                 "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability",
                 "MeshReplication", "MeshTrust", "MeshKubernetes", "MeshDatapath",
-                "MeshEndpoints", "MeshTransport", "MeshAdmin", "Netlink", log, lifecycle, crypto,
+                "MeshEndpoints", "MeshTransport", "MeshAdmin", "MeshLease", "MeshJournal",
+                "MeshEtcd", "Netlink", log, lifecycle, crypto, collections,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ] + nio),
@@ -124,7 +141,8 @@ let package = Package(
             name: "weft-bench",
             dependencies: [
                 "MeshModel", "MeshAdmin", "MeshLab", "MeshDatapath", "BPF", "CMeshABI", "Netlink",
-                arguments,
+                "MeshReplication", "MeshTrust", "MeshTransport", "MeshJournal", "MeshLease",
+                "MeshEtcd", log, crypto, lifecycle, arguments,
             ],
             swiftSettings: strict),
 
@@ -137,20 +155,51 @@ let package = Package(
         .target(
             name: "KernelTestSupport", path: "Tests/KernelTestSupport", swiftSettings: strict),
 
+        // A disk in memory under SQLite that fails as it is told.
+        .target(
+            name: "CFaultDisk", path: "Tests/CFaultDisk",
+            linkerSettings: [.linkedLibrary("sqlite3")]),
+
         tests("BPFTests", ["BPF", "CLibBPF", "KernelTestSupport", system]),
         tests("NetlinkTests", ["Netlink"]),
         tests("KernelTests", ["BPF", "CMeshABI", "MeshModel", "KernelTestSupport"]),
         tests("MeshModelTests", ["MeshModel"]),
         tests("MeshStoreTests", ["MeshModel", "MeshStore"]),
         tests("MeshReconcilerTests", ["MeshModel", "MeshStore", "MeshReconciler"]),
-        tests("MeshReachabilityTests", ["MeshModel", "MeshReachability", "MeshSimulation"]),
+        tests(
+            "MeshReachabilityTests",
+            ["MeshModel", "MeshReachability", "MeshSimulation"]),
         tests("MeshKubernetesTests", ["MeshModel", "MeshStore", "MeshKubernetes"]),
         tests("MeshTrustTests", ["MeshModel", "MeshTrust", crypto] + x509),
         tests(
             "MeshTransportTests",
             ["MeshModel", "MeshTrust", "MeshTransport", log, crypto] + nio + x509
                 + [.product(name: "NIOSSL", package: "swift-nio-ssl")]),
-        tests("MeshReplicationTests", ["MeshModel", "MeshReplication", crypto, collections]),
+        tests(
+            "MeshReplicationTests",
+            [
+                "MeshModel", "MeshReplication", "MeshSimulation", crypto,
+                collections,
+            ]),
+        tests(
+            "CorpusTests",
+            [
+                "MeshModel", "MeshReplication", "MeshReachability", "MeshLease", "MeshKubernetes",
+                "MeshTransport", "MeshAgent", crypto,
+            ]),
+        tests("MeshLeaseTests", ["MeshModel", "MeshLease", "MeshSimulation"]),
+        tests(
+            "MeshEtcdTests",
+            [
+                "MeshModel", "MeshLease", "MeshEtcd", log,
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
+        tests(
+            "MeshJournalTests",
+            [
+                "MeshModel", "MeshJournal", "MeshSimulation", "CFaultDisk",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         tests(
             "MeshDatapathTests",
             [
@@ -168,13 +217,14 @@ let package = Package(
             "MeshAgentTests",
             [
                 "MeshModel", "MeshStore", "MeshReachability", "MeshReplication", "MeshTransport",
-                "MeshAgent",
+                "MeshLease", "MeshEtcd", "MeshAgent", "MeshSimulation",
             ]),
         tests(
             "ScenarioTests",
             [
                 "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability", "MeshReplication",
-                "MeshKubernetes", "MeshDatapath", "MeshTransport", "MeshAgent", crypto,
+                "MeshKubernetes", "MeshDatapath", "MeshTransport", "MeshLease", "MeshEtcd",
+                "MeshAgent", crypto,
             ]),
         tests(
             "LabTests",

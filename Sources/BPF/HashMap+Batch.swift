@@ -47,20 +47,15 @@ extension HashMap {
         }
     }
 
-    /// Writes many elements with one system call.
+    /// Writes many elements in order: with one system call, or one each where the kernel has no
+    /// batches.
     ///
-    /// - Throws: `.mapFull` when there was no room for all: ``BPFError/detail`` says how many were
-    ///   written, which are the first ones.
-    public func update(contentsOf elements: [(key: Key, value: Value)]) throws(BPFError) {
-        guard !elements.isEmpty else { return }
-        let keys = elements.map(\.key)
-        let values = elements.map(\.value)
-        var count = UInt32(elements.count)
-        let result = bpf_map_update_batch(descriptor, keys, values, &count, nil)
-        guard result < 0 else { return }
-        throw BPFError(
-            result: result, action: "updating map \(name)",
-            detail: "\(count) of \(elements.count) elements were written")
+    /// - Throws: ``BatchFailure``, `.mapFull` when there was no room for all: the elements before the
+    ///   one that failed are written, those behind it aren't.
+    public func update(
+        contentsOf elements: some RandomAccessCollection<(key: Key, value: Value)>
+    ) throws(BatchFailure) {
+        try updateElements(map, elements)
     }
 
     /// The values of `keys`, nil for those absent. One system call for each key.

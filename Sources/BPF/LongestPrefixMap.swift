@@ -24,6 +24,13 @@ public struct LongestPrefixMap<Key: BitwiseCopyable, Value: BitwiseCopyable>: ~C
         try updateElement(map, key, value, 0)
     }
 
+    /// Writes many elements in order, as ``HashMap/update(contentsOf:)`` does.
+    public func update(
+        contentsOf elements: some RandomAccessCollection<(key: Key, value: Value)>
+    ) throws(BatchFailure) {
+        try updateElements(map, elements)
+    }
+
     /// The value of the longest prefix that contains `key`, which has its full length.
     public func lookup(_ key: Key) throws(BPFError) -> Value? {
         try lookupElement(map, key)

@@ -29,6 +29,8 @@ public struct AgentStatus: Codable, Hashable, Sendable {
     public var peers: [ClusterReference]
     /// Streams to other agents.
     public var links: [LinkStatus]
+    /// What peers sent and this node didn't take, since its start.
+    public var rejections: [RejectionStatus]
     public var manifestProblems: [ManifestProblem]
     /// Kinds of objects in the folder that this version has no use for.
     public var ignoredKinds: [IgnoredKind]
@@ -39,7 +41,8 @@ public struct AgentStatus: Codable, Hashable, Sendable {
         version: String, cluster: ClusterReference, node: String, health: HealthSummary,
         uptimeSeconds: Double, memoryBytes: UInt64, isDraining: Bool, publisher: PublisherStatus,
         ledgers: [LedgerStatus], peers: [ClusterReference], links: [LinkStatus],
-        manifestProblems: [ManifestProblem], ignoredKinds: [IgnoredKind], warnings: [String]
+        rejections: [RejectionStatus] = [], manifestProblems: [ManifestProblem],
+        ignoredKinds: [IgnoredKind], warnings: [String]
     ) {
         self.version = version
         self.cluster = cluster
@@ -52,6 +55,7 @@ public struct AgentStatus: Codable, Hashable, Sendable {
         self.ledgers = ledgers
         self.peers = peers
         self.links = links
+        self.rejections = rejections
         self.manifestProblems = manifestProblems
         self.ignoredKinds = ignoredKinds
         self.warnings = warnings
@@ -79,15 +83,25 @@ public struct HealthSummary: Codable, Hashable, Sendable {
 
 /// The node that sequences this cluster's ledger.
 public struct PublisherStatus: Codable, Hashable, Sendable {
-    public var node: String
+    /// Nil while nobody is known to publish.
+    public var node: String?
     /// Whether this agent is the publisher.
     public var isLocal: Bool
     public var isReachable: Bool
+    /// On the publisher: the position up to which nothing can be lost, `epoch.revision`.
+    public var acknowledged: String?
+    /// On the publisher: whether no second node holds what is acknowledged.
+    public var isAlone: Bool
 
-    public init(node: String, isLocal: Bool, isReachable: Bool) {
+    public init(
+        node: String?, isLocal: Bool, isReachable: Bool, acknowledged: String? = nil,
+        isAlone: Bool = false
+    ) {
         self.node = node
         self.isLocal = isLocal
         self.isReachable = isReachable
+        self.acknowledged = acknowledged
+        self.isAlone = isAlone
     }
 }
 
@@ -96,17 +110,20 @@ public struct LedgerStatus: Codable, Hashable, Sendable {
     public var cluster: ClusterReference
     public var epoch: UInt32
     public var revision: UInt64
-    /// Time since this position was confirmed by whoever it came from.
-    public var ageSeconds: Double
+    /// Time since this copy was known to be the owner's newest state, all hops added up. Nil: nobody
+    /// has said so yet.
+    public var ageSeconds: Double?
     public var records: Int
     /// Records that didn't decode and are set aside.
     public var quarantined: Int
+    /// Records that the cluster's charter doesn't allow.
+    public var refused: Int
     /// Two different histories were seen: what is held stays until the next epoch.
     public var isFrozen: Bool
 
     public init(
-        cluster: ClusterReference, epoch: UInt32, revision: UInt64, ageSeconds: Double,
-        records: Int, quarantined: Int, isFrozen: Bool
+        cluster: ClusterReference, epoch: UInt32, revision: UInt64, ageSeconds: Double?,
+        records: Int, quarantined: Int, refused: Int, isFrozen: Bool
     ) {
         self.cluster = cluster
         self.epoch = epoch
@@ -114,7 +131,23 @@ public struct LedgerStatus: Codable, Hashable, Sendable {
         self.ageSeconds = ageSeconds
         self.records = records
         self.quarantined = quarantined
+        self.refused = refused
         self.isFrozen = isFrozen
+    }
+}
+
+/// Ledger messages of one peer that were rejected for one reason.
+public struct RejectionStatus: Codable, Hashable, Sendable {
+    /// `cluster/node`.
+    public var peer: String
+    /// One of a bounded set of names.
+    public var reason: String
+    public var messages: UInt64
+
+    public init(peer: String, reason: String, messages: UInt64) {
+        self.peer = peer
+        self.reason = reason
+        self.messages = messages
     }
 }
 

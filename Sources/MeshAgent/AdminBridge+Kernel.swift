@@ -2,7 +2,9 @@
 
 import MeshAdmin
 import MeshDatapath
+import MeshLease
 import MeshModel
+import MeshReplication
 import MeshStore
 import MeshTransport
 
@@ -61,7 +63,9 @@ extension AdminBridge {
         return flags.contains(.replied) ? .established : .opening
     }
 
-    func flow(_ event: FlowEvent, _ tables: MeshTables) -> Flow {
+    func flow(
+        _ event: FlowEvent, _ tables: MeshTables, _ names: inout EndpointNames
+    ) async -> Flow {
         let ago = Instant.monotonicNow - Instant(nanoseconds: event.nanoseconds)
         let kind: Flow.Kind =
             switch event.kind {
@@ -81,16 +85,25 @@ extension AdminBridge {
             timeUnixMilliseconds: Int64(realTimeNanoseconds() / 1_000_000)
                 - ago.nanoseconds / 1_000_000,
             type: kind, verdict: verdict, transport: transportName(event.transport),
-            source: peer(event.source, tables), destination: peer(event.destination, tables),
+            source: await peer(event.source, tables, &names),
+            destination: await peer(event.destination, tables, &names),
             frontend: event.frontend.map(socketText), reason: event.reason?.label,
             packets: event.packets, bytes: event.bytes)
     }
 
-    private func peer(_ side: FlowSide, _ tables: MeshTables) -> FlowPeer {
+    private func peer(
+        _ side: FlowSide, _ tables: MeshTables, _ names: inout EndpointNames
+    ) async -> FlowPeer {
         let endpoint = tables.endpoints[side.at.address]
+        var object: ObjectName?
+        if let endpoint {
+            object = await names.name(of: endpoint) {
+                await state.core.synchroniser.replica(of: $0)
+            }
+        }
         return FlowPeer(
             address: "\(side.at.address)", port: side.at.port, identity: side.identity.rawValue,
-            namespace: endpoint?.object.namespace, name: endpoint?.object.name,
+            namespace: object?.namespace, name: object?.name,
             cluster: endpoint.map { reference($0.node.cluster, tables).name })
     }
 
@@ -113,6 +126,8 @@ extension AdminBridge {
         let readings = try datapath.counters()
         let transport = statistics.snapshot
         let remote = tables.clusters.rows
+        let core = await state.core
+        let now = Instant.bootNow
         return [
             MetricFamily(
                 name: "weft_datapath_dropped_packets_total",
@@ -169,6 +184,34 @@ extension AdminBridge {
             MetricFamily(
                 name: "weft_flows_lost_total", help: "Flows that a slow reader didn't get.",
                 kind: .counter, samples: [Sample(Double(hub.lost))]),
+            MetricFamily(
+                name: "weft_ledger_age_seconds",
+                help: "Time since a cluster's state was known to be its newest.", kind: .gauge,
+                samples: core.synchroniser.owners.compactMap { owner in
+                    core.synchroniser.age(of: owner, at: now).map {
+                        Sample(
+                            $0.seconds,
+                            labels: [.init("cluster", reference(owner, tables).name)])
+                    }
+                }),
+            MetricFamily(
+                name: "weft_ledger_records", help: "Records held of a cluster.", kind: .gauge,
+                samples: core.synchroniser.owners.map { owner in
+                    Sample(
+                        Double(core.synchroniser.replica(of: owner)?.count ?? 0),
+                        labels: [.init("cluster", reference(owner, tables).name)])
+                }),
+            MetricFamily(
+                name: "weft_ledger_rejected_total",
+                help: "Ledger messages that were rejected, by peer and reason.", kind: .counter,
+                samples: await state.rejections.sorted { $0.key < $1.key }.map {
+                    Sample(
+                        Double($0.value),
+                        labels: [
+                            .init("peer", $0.key.node.map { "\($0)" } ?? ""),
+                            .init("reason", $0.key.reason),
+                        ])
+                }),
             MetricFamily(
                 name: "weft_state_faults_total", help: "Faults in the state channel, by kind.",
                 kind: .counter,

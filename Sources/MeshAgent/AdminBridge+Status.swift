@@ -4,6 +4,7 @@ import FoundationEssentials
 import MeshAdmin
 import MeshDatapath
 import MeshKubernetes
+import MeshLease
 import MeshModel
 import MeshReachability
 import MeshReplication
@@ -17,10 +18,14 @@ extension AdminBridge {
         let manifests = await state.manifests
         let links = await state.linkViews
         let refusals = await state.refusals
-        let lastMove = await state.lastMove
+        let rejections = await state.rejections
+        let unsaved = await state.unsaved
+        let now = Instant.bootNow
         var reasons: [String] = []
         if !core.publisherAnswers {
-            reasons.append("the publisher \(configuration.publisher) doesn't answer")
+            reasons.append(
+                core.publisherNode.map { "the publisher \($0) doesn't answer" }
+                    ?? "no node publishes this cluster's ledger")
         }
         for row in tables.clusters.rows where !row.isLocal {
             let word = datapath.clusterWord(row.id)
@@ -32,6 +37,11 @@ extension AdminBridge {
         for cluster in core.frozen.sorted() {
             reasons.append("the ledger of cluster \(reference(cluster, tables).name) is frozen")
         }
+        for cluster in unsaved.sorted() {
+            let name = reference(cluster, tables).name
+            reasons.append("the ledger of cluster \(name) can't be written down")
+        }
+        if let fault = core.candidacy?.fault { reasons.append("the CA can't delegate: \(fault)") }
         reasons += peerProblems.map(\.description)
         let failing = await reconciliation.failures
         reasons += failing
@@ -47,15 +57,19 @@ extension AdminBridge {
             uptimeSeconds: age(nil), memoryBytes: residentBytes(),
             isDraining: core.drain.isDraining,
             publisher: PublisherStatus(
-                node: configuration.publisher, isLocal: configuration.isPublisher,
-                isReachable: core.publisherAnswers),
+                node: core.publisherNode, isLocal: core.isOpen,
+                isReachable: core.publisherAnswers,
+                acknowledged: core.isOpen ? "\(core.acknowledgement.acknowledged)" : nil,
+                isAlone: core.isOpen && core.acknowledgement.isAlone),
             ledgers: ([configuration.cluster] + core.peers.map(\.id)).map { owner in
                 let position = core.synchroniser.head(of: owner)?.position ?? .origin
                 return LedgerStatus(
                     cluster: reference(owner, tables), epoch: position.epoch,
-                    revision: position.revision, ageSeconds: age(lastMove[owner]),
-                    records: core.synchroniser.replica(of: owner)?.entries.count ?? 0,
+                    revision: position.revision,
+                    ageSeconds: core.synchroniser.age(of: owner, at: now)?.seconds,
+                    records: core.synchroniser.replica(of: owner)?.count ?? 0,
                     quarantined: core.tables.quarantine[owner]?.count ?? 0,
+                    refused: core.refusals[owner]?.count ?? 0,
                     isFrozen: core.frozen.contains(owner))
             },
             peers: core.peers.map { ClusterReference(name: $0.name.rawValue, id: $0.id.rawValue) },
@@ -71,6 +85,13 @@ extension AdminBridge {
                         peer: $0.key, state: .waiting, sinceSeconds: age($0.value.since),
                         lastError: $0.value.reason)
                 },
+            rejections: rejections.sorted { $0.key < $1.key }.map { key, count in
+                RejectionStatus(
+                    peer: key.node.map {
+                        "\(reference($0.cluster, tables).name)/\($0.name)"
+                    } ?? "-",
+                    reason: key.reason, messages: count)
+            },
             manifestProblems: manifests.problems.map {
                 MeshAdmin.ManifestProblem(
                     file: $0.file, line: $0.line == 0 ? nil : $0.line, message: $0.message)
@@ -87,6 +108,7 @@ extension AdminBridge {
         let since = await health.verdictSince
         let reports = await health.reports
         let frontends = tables.frontends.rows
+        let endpoints = tables.endpoints.census { $0.node.cluster }
         return tables.clusters.rows.map { row in
             let word = datapath.clusterWord(row.id)
             let position = core.synchroniser.head(of: row.id)?.position ?? .origin
@@ -108,9 +130,7 @@ extension AdminBridge {
                 services: Set(
                     frontends.filter { $0.slices.contains { $0.cluster == row.id } }.map(\.service)
                 ).count,
-                endpoints: Set(
-                    tables.endpoints.rows.filter { $0.node.cluster == row.id }.map(\.object)
-                ).count)
+                endpoints: endpoints[row.id] ?? 0)
         }
     }
 

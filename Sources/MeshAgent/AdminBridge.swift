@@ -5,6 +5,7 @@ import MeshAdmin
 import MeshDatapath
 import MeshEndpoints
 import MeshModel
+import MeshReplication
 import MeshStore
 import MeshTransport
 
@@ -25,8 +26,7 @@ struct AdminBridge: AdminProvider {
     func nodes() async throws -> [NodeStatus] {
         let tables = store.snapshot()
         let since = await health.nodeSince
-        let endpoints = Dictionary(grouping: tables.endpoints.rows, by: \.node)
-            .mapValues { Set($0.map(\.object)).count }
+        let endpoints = tables.endpoints.census { $0.node }
         return tables.nodes.rows.map { node in
             let word = datapath.nodeWord(node.id)
             return NodeStatus(
@@ -72,28 +72,47 @@ struct AdminBridge: AdminProvider {
         let tables = store.snapshot()
         let local = Dictionary(
             endpointManager.endpoints.map { ($0.object, $0) }, uniquingKeysWith: { $1 })
-        let byObject = Dictionary(grouping: tables.endpoints.entries) {
-            EndpointID(node: $0.row.node, object: $0.row.object)
-        }
-        return byObject.sorted { $0.key < $1.key }.map { id, entries in
+        let status = tables.endpoints.statuses
+        return await endpointRows(tables).sorted { $0.key < $1.key }.map { id, rows in
             let (state, reason) = realisation(
-                entries.map(\.status).first { $0 != .done } ?? .done)
-            let identity = entries[0].row.identity
+                rows.lazy.map { status($0.address) }.first { $0 != .done } ?? .done)
+            let identity = rows[0].identity
             return EndpointStatus(
                 namespace: id.object.namespace, name: id.object.name,
                 cluster: reference(id.node.cluster, tables), node: id.node.name,
                 isLocal: id.node == configuration.node,
-                addresses: entries.map(\.row.address).sorted().map(\.description),
+                addresses: rows.map(\.address).sorted().map(\.description),
                 identity: identity.rawValue, labels: tables.identities[identity]?.labels ?? [:],
                 interface: id.node == configuration.node ? local[id.object]?.hostInterface : nil,
                 state: state, reason: reason)
         }
     }
 
+    /// Rows by endpoint. Names of other clusters' endpoints stand in their ledgers only.
+    private func endpointRows(_ tables: MeshTables) async -> [EndpointID: [EndpointRow]] {
+        var rows: [EndpointID: [EndpointRow]] = [:]
+        tables.endpoints.forEachBlock(of: 1024) { block in
+            for row in block {
+                guard let object = row.object else { continue }
+                rows[EndpointID(node: row.node, object: object), default: []].append(row)
+            }
+        }
+        for cluster in tables.clusters.rows where !cluster.isLocal {
+            await state.core.synchroniser.replica(of: cluster.id)?.forEachEndpoint { entry in
+                guard let record = EndpointRecord(entry) else { return }
+                let owner = EndpointOwner(cluster: cluster.id, key: record.key)
+                for address in Set(record.addresses) {
+                    guard let row = tables.endpoints[address], row.owner == owner else { continue }
+                    rows[EndpointID(node: row.node, object: record.object), default: []].append(row)
+                }
+            }
+        }
+        return rows
+    }
+
     func identities() async throws -> [IdentityStatus] {
         let tables = store.snapshot()
-        let users = Dictionary(grouping: tables.endpoints.rows, by: \.identity)
-            .mapValues { Set($0.map { EndpointID(node: $0.node, object: $0.object) }).count }
+        let users = tables.endpoints.census { $0.identity }
         return tables.identities.rows.map { row in
             IdentityStatus(
                 identity: row.identity.rawValue,
@@ -117,8 +136,9 @@ struct AdminBridge: AdminProvider {
             of: Flow.self, bufferingPolicy: .bufferingNewest(FlowHub<FlowEvent>.readerBufferMaximum)
         )
         let task = Task {
+            var names = EndpointNames()
             for await event in hub.flows(follow: follow) {
-                continuation.yield(flow(event, store.snapshot()))
+                continuation.yield(await flow(event, store.snapshot(), &names))
             }
             continuation.finish()
         }

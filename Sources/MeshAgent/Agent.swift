@@ -6,9 +6,12 @@ import Logging
 import MeshAdmin
 import MeshDatapath
 import MeshEndpoints
+import MeshEtcd
 import MeshKubernetes
+import MeshLease
 import MeshModel
 import MeshReachability
+import MeshReplication
 import MeshStore
 import MeshTransport
 import MeshTrust
@@ -115,21 +118,33 @@ public enum Agent {
     ) async throws {
         let startedAt = Instant.monotonicNow
         let peers = peerFolder.peers
-        let epochFile = DurableFile(path: configuration.paths.state + "/epoch")
         let drainFile = DurableFile(path: configuration.paths.state + "/drain")
         let isRestart = !datapath.frontendKeys().isEmpty
         let store = MeshStore()
         let statistics = TransportStatistics()
 
         var effects: [StateEffect] = []
-        let core = StateCore(
+        let (journal, recovered) = try StateJournal.open(
+            folder: configuration.paths.state, own: configuration.cluster,
+            mayPublish: configuration.mayPublish, now: .bootNow,
+            realTime: realTimeNanoseconds())
+        for damage in recovered.damages {
+            log.error("A journal is set aside", metadata: ["reason": "\(damage)"])
+        }
+        let etcd = try makeEtcd(configuration, log)
+        let leaseStore = makeLeaseStore(configuration, etcd)
+        var core = StateCore(
             configuration: configuration, peers: peers, store: store,
-            ownKey: trust.ledgerPublicKey, ledgerKey: trust.ledgerKey,
-            storedEpoch: try readEpoch(epochFile),
+            authorities: trust.ledgerAuthorities,
+            candidacy: makeCandidacy(configuration, trust, leaseStore),
             drain: try readDrain(drainFile),
             wasUp: Set(peers.map(\.id).filter { datapath.clusterWord($0).verdict == .up }),
             held: Set(endpoints.endpoints.map(\.object)),
-            now: startedAt, into: &effects)
+            now: .bootNow, into: &effects)
+        for stored in recovered.ledgers {
+            core.restore(
+                stored, age: recovered.ages[stored.owner], at: .bootNow, into: &effects)
+        }
 
         // Health has a thread of its own: it never waits for state.
         let healthGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -151,10 +166,13 @@ public enum Agent {
             loop: healthGroup.next(), own: configuration.node, instance: .random(in: 1...(.max)),
             parameters: parameters, socket: socket, inputs: inputs, datapath: datapath, log: log)
         let ender = FlowEnder(endpoints: endpoints, log: log)
+        let (batches, commits) = AsyncStream.makeStream(of: PublishedBatch.self)
         let state = StateService(
             core: core, effects: effects, links: links, socket: socket, folder: folder,
             endpoints: endpoints, health: health, healthInputs: healthInputs, ender: ender,
-            epochFile: epochFile, drainFile: drainFile, log: log)
+            journal: journal, leaseStore: leaseStore,
+            store: configuration.publisher.store == .etcd ? commits : nil, drainFile: drainFile,
+            log: log)
         let reconciliation = ReconcileService(
             store: store, datapath: datapath, isRestart: isRestart, log: log)
         let hub = FlowHub<FlowEvent>()
@@ -170,13 +188,21 @@ public enum Agent {
         let flows = FlowService(datapath: datapath, hub: hub, log: log)
         let renewal = TrustRenewal(
             configuration: configuration, peers: peers,
-            ledgerKey: trust.ledgerPublicKey.rawRepresentation,
-            notAfter: trust.security.credentials.notAfter, links: links, log: log)
+            notAfter: trust.security.credentials.notAfter, links: links, state: state, log: log)
 
         // Stopped from the last to the first: the reader of the links ends with them.
-        let services: [any Service] = [
+        var services: [any Service] = [
             reconciliation, socket, health, state, links, renewal, flows, admin,
         ]
+        if let etcd {
+            services.insert(EtcdService(client: etcd), at: 0)
+            if configuration.publisher.store == .etcd {
+                services.append(
+                    SharedStoreService(
+                        store: EtcdLedgerStore(client: etcd, cluster: configuration.clusterName),
+                        state: state, commits: batches, log: log))
+            }
+        }
         var lifecycle = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
@@ -193,15 +219,47 @@ public enum Agent {
         try await healthGroup.shutdownGracefully()
     }
 
-    private static func readEpoch(_ file: DurableFile) throws -> UInt32 {
-        guard let text = try file.read() else { return 0 }
-        guard let epoch = UInt32(text.filter { !$0.isWhitespace }) else {
-            throw ConfigurationError(
-                file.path,
-                "is not the number of an epoch; write into it the highest that `weft status` of a peer shows of this cluster"
-            )
+    private static func makeEtcd(
+        _ configuration: AgentConfiguration, _ log: Logger
+    ) throws -> EtcdClient? {
+        guard case .etcd(let etcd) = configuration.publisher.lease,
+            configuration.mayPublish || configuration.publisher.store == .etcd
+        else { return nil }
+        return try EtcdClient(etcd, logger: log)
+    }
+
+    private static func makeLeaseStore(
+        _ configuration: AgentConfiguration, _ etcd: EtcdClient?
+    ) -> (any LeaseStore)? {
+        guard configuration.mayPublish else { return nil }
+        if let etcd { return EtcdLeaseStore(client: etcd, cluster: configuration.clusterName) }
+        let file = DurableFile(path: configuration.paths.state + "/lease")
+        return StaticLeaseStore(
+            load: { try file.read().map { $0.filter { !$0.isNewline } } },
+            save: { try file.write($0 + "\n") })
+    }
+
+    private static func makeCandidacy(
+        _ configuration: AgentConfiguration, _ trust: TrustMaterial,
+        _ leaseStore: (any LeaseStore)?
+    ) -> Candidacy? {
+        guard let leaseStore, let authority = trust.authority else { return nil }
+        let cluster = configuration.cluster
+        return Candidacy(
+            keeper: LeaseKeeper(
+                holder: LeaseHolder(
+                    node: configuration.node.name, instance: .random(in: 1...(.max))),
+                parameters: leaseStore.parameters),
+            seed: .random(in: 0...(.max))
+        ) { epoch in
+            let key = Curve25519.Signing.PrivateKey()
+            let delegation = Delegation(
+                owner: cluster, epoch: epoch, key: key.publicKey,
+                notAfter: realTimeNanoseconds() / 1_000_000_000 + Candidacy.delegationSeconds)
+            return Ledger(
+                try delegation.signed { try authority.signature(for: $0) }, key: key,
+                batchChanges: configuration.publisher.store == .etcd ? EtcdLimit.changes : .max)
         }
-        return epoch
     }
 
     private static func readDrain(_ file: DurableFile) throws -> DrainDeclaration {
@@ -212,5 +270,15 @@ public enum Agent {
                 file.path, "is not a generation and 0 or 1; remove it to start without a drain")
         }
         return DrainDeclaration(generation: generation, isDraining: fields[1] == "1")
+    }
+}
+
+/// Keeps the connections to etcd for as long as anything else runs.
+private struct EtcdService: Service, CustomStringConvertible {
+    let client: EtcdClient
+    let description = "EtcdService"
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await client.run() }
     }
 }

@@ -3,50 +3,107 @@
 import MeshModel
 import MeshReplication
 
-/// What other clusters may announce here: addresses inside their charter's prefixes and identities of
-/// their own only, so that a compromised cluster can't take another one's traffic or name.
-struct Charter: Sendable {
-    private let prefixes: [ClusterID: [Prefix]]
+/// What one other cluster may announce here: addresses inside its prefixes, names inside its
+/// namespaces, identities of its own, and no more than its quota of each, so that a compromised
+/// cluster can't take another one's traffic or name, nor everybody's memory.
+///
+/// The quotas are counted by ``CharterGate``; what follows from a single record is judged here.
+struct Charter: Hashable, Sendable {
+    /// Its endpoints, its backends and its nodes' prefixes lie inside.
+    var podPrefixes: [Prefix]
+    /// Its services' addresses lie inside; nil: they may be any, as they mean nothing here.
+    var serviceCIDRs: [Prefix]?
+    /// Of endpoints, services, slices and namespaces; nil: any.
+    var namespaces: NamePatterns?
+    var quota = CharterQuota()
 
-    init(_ peers: [PeerCluster]) {
-        prefixes = Dictionary(peers.map { ($0.id, $0.podPrefixes) }) { first, _ in first }
+    /// How fast it may change; what comes sooner is taken later.
+    var rate: ChangeRateLimit {
+        ChangeRateLimit(perSecond: quota.recordsPerSecond, burst: quota.burst)
     }
 
-    /// Records that don't decode pass: they are quarantined where they are read.
-    @Sendable func judge(_ cluster: ClusterID, _ entry: LedgerEntry) -> RecordDecision {
-        guard let allowed = prefixes[cluster], let key = RecordKey(entry.key) else {
-            return .accept
+    /// Why `entry` may not be announced by `cluster`, in a sentence that an operator can act on; nil
+    /// if it may. Records of kinds that only newer versions know pass, and so do those that don't
+    /// decode: they are quarantined where they are read.
+    func violation(of entry: LedgerEntry, by cluster: ClusterID) -> String? {
+        func refusal(_ what: String, allowed: String, field: String) -> String {
+            "\(entry.key): \(what) is outside the charter of cluster \(cluster), which allows "
+                + "\(allowed); correct it there, or extend charter.\(field) of that peer here"
         }
-        for claimed in Self.claims(of: key, entry.value)
-        where !allowed.contains(where: { $0.length <= claimed.length && $0.overlaps(claimed) }) {
-            return .refuse("\(key): \(claimed) lies outside the charter of cluster \(cluster)")
+        if entry.value.count > quota.valueBytes {
+            return refusal(
+                "a value of \(entry.value.count) bytes", allowed: "\(quota.valueBytes)",
+                field: "quota.valueBytes")
         }
-        if let identity = Self.identity(of: key, entry.value), identity.cluster != cluster {
-            return .refuse("\(key): identity \(identity) is not one of cluster \(cluster)")
+        guard let key = RecordKey(entry.key) else { return nil }
+        let claims = Claims(key, entry.value)
+        for namespace in claims.namespaces where namespaces?.allow(namespace) == false {
+            return refusal(
+                "namespace '\(namespace)'", allowed: namespaces?.description ?? "",
+                field: "namespaces")
         }
-        return .accept
-    }
-
-    /// Nil for none, and for an endpoint that has none yet.
-    private static func identity(of key: RecordKey, _ value: [UInt8]) -> Identity? {
-        let identity: Identity? =
-            switch key.kind {
-            case .endpoint: (try? EndpointRecord(encoded: value))?.identity
-            case .identity: (try? IdentityRecord(encoded: value))?.identity
-            case .namespace, .node, .service, .slice: nil
+        for claimed in claims.pods where !podPrefixes.hold(claimed) {
+            return refusal("\(claimed)", allowed: podPrefixes.summary, field: "podPrefixes")
+        }
+        if let serviceCIDRs {
+            for claimed in claims.services where !serviceCIDRs.hold(claimed) {
+                return refusal("\(claimed)", allowed: serviceCIDRs.summary, field: "serviceCIDRs")
             }
-        return identity?.rawValue == 0 ? nil : identity
+        }
+        if let identity = claims.identity, identity.cluster != cluster {
+            return "\(entry.key): identity \(identity) is not one of cluster \(cluster), which may "
+                + "announce its own only; look for what is wrong with its publisher"
+        }
+        return nil
+    }
+}
+
+extension NamePatterns {
+    fileprivate func allow(_ name: String) -> Bool { includes(name) ?? false }
+}
+
+extension [Prefix] {
+    fileprivate func hold(_ other: Prefix) -> Bool {
+        contains { $0.length <= other.length && $0.overlaps(other) }
     }
 
-    private static func claims(of key: RecordKey, _ value: [UInt8]) -> [Prefix] {
+    fileprivate var summary: String { abbreviated(map(\.description)) }
+}
+
+/// What a record claims that a charter can forbid.
+private struct Claims {
+    var namespaces: [String] = []
+    var pods: [Prefix] = []
+    var services: [Prefix] = []
+    /// Nil for none, and for an endpoint that has none yet.
+    var identity: Identity?
+
+    init(_ key: RecordKey, _ value: [UInt8]) {
+        var named: ObjectName?
         switch key.kind {
         case .endpoint:
-            (try? EndpointRecord(encoded: value))?.addresses.map { Prefix($0) } ?? []
+            guard let record = try? EndpointRecord(encoded: value) else { break }
+            named = record.object
+            pods = record.addresses.map { Prefix($0) }
+            identity = record.identity.rawValue == 0 ? nil : record.identity
         case .slice:
-            (try? SliceRecord(encoded: value))?.endpoints.flatMap(\.addresses).map { Prefix($0) }
-                ?? []
-        case .node: (try? NodeRecord(encoded: value))?.podPrefixes ?? []
-        case .identity, .namespace, .service: []
+            guard let record = try? SliceRecord(encoded: value) else { break }
+            named = record.object
+            pods = record.endpoints.flatMap(\.addresses).map { Prefix($0) }
+        case .service:
+            guard let record = try? ServiceRecord(encoded: value) else { break }
+            named = record.object
+            services = record.addresses.map { Prefix($0) }
+        case .identity: identity = (try? IdentityRecord(encoded: value))?.identity
+        case .node: pods = (try? NodeRecord(encoded: value))?.podPrefixes ?? []
+        case .namespace: break
+        }
+        switch key.kind {
+        case .endpoint, .slice, .service, .namespace:
+            // A name may be cut at either of two slashes; where to is the record's own word.
+            namespaces = [String(key.name.prefix { $0 != "/" })]
+            if let named { namespaces.append(named.namespace) }
+        case .identity, .node: break
         }
     }
 }

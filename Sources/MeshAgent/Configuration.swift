@@ -22,7 +22,7 @@ public struct AgentConfiguration: Sendable {
     }
 
     public struct Paths: Hashable, Sendable {
-        /// What survives a restart: addresses in use, the epoch.
+        /// What survives a restart: addresses in use, ledgers, the lease.
         public let state: String
         /// A folder in a bpffs for this node's pins.
         public let bpf: String
@@ -42,8 +42,7 @@ public struct AgentConfiguration: Sendable {
     public let cluster: ClusterID
     public let node: NodeID
     public let zone: String
-    /// The node that sequences the cluster's ledger.
-    public let publisher: String
+    public let publisher: PublisherConfiguration
     /// Every node of the cluster, this one included, sorted by name.
     public let members: [Member]
     public let underlay: Address
@@ -56,7 +55,19 @@ public struct AgentConfiguration: Sendable {
     /// Loopback port of the Prometheus metrics; nil: none.
     public let metricsPort: UInt16?
 
-    public var isPublisher: Bool { publisher == node.name }
+    /// What of other clusters' ledgers this node imports.
+    public enum Imports: String, Sendable, CaseIterable {
+        case everything
+        /// Services only of namespaces where this cluster has some, too.
+        case needed
+    }
+
+    public let imports: Imports
+    /// Which labels make an endpoint's identity.
+    let identityLabels: IdentityLabels
+
+    /// Whether this node may sequence the cluster's ledger.
+    public var mayPublish: Bool { publisher.candidates.contains(node.name) }
 }
 
 /// A configuration file that can't be used: the file, the field and what to do.
@@ -106,8 +117,26 @@ extension AgentConfiguration {
         guard members.contains(where: { $0.name == node.name }) else {
             throw fail("nodes: this node, '\(node.name)', is not listed; add it with its address")
         }
-        guard members.contains(where: { $0.name == raw.publisher }) else {
-            throw fail("publisher: '\(raw.publisher)' is not among nodes")
+        let publisher: PublisherConfiguration
+        do throws(PublisherConfiguration.Problem) {
+            publisher = try PublisherConfiguration(
+                raw.publisher, etcd: raw.etcd, store: raw.store,
+                members: Set(members.map(\.name)))
+        } catch {
+            throw fail(error.message)
+        }
+        guard let imports = Imports(rawValue: raw.imports ?? Imports.everything.rawValue) else {
+            throw fail("imports: '\(raw.imports ?? "")' must be everything or needed")
+        }
+        let identityLabels: IdentityLabels
+        do throws(NamePatterns.Fault) {
+            identityLabels =
+                try raw.identityLabels.map { patterns throws(NamePatterns.Fault) in
+                    try IdentityLabels(
+                        include: patterns.include ?? [], exclude: patterns.exclude ?? [])
+                } ?? .standard
+        } catch {
+            throw fail("identityLabels: \(error)")
         }
         guard let underlay = Address(raw.underlay.address) else {
             throw fail("underlay.address: '\(raw.underlay.address)' is not an IP address")
@@ -140,7 +169,7 @@ extension AgentConfiguration {
 
         self.init(
             mesh: raw.mesh, clusterName: clusterName, cluster: cluster, node: node,
-            zone: raw.node.zone ?? "", publisher: raw.publisher, members: members,
+            zone: raw.node.zone ?? "", publisher: publisher, members: members,
             underlay: underlay, underlayInterface: raw.underlay.interface, podPrefixes: prefixes,
             ports: ports,
             paths: Paths(
@@ -148,7 +177,8 @@ extension AgentConfiguration {
                 run: raw.paths.run, manifests: raw.paths.manifests, peers: raw.paths.peers,
                 trust: raw.paths.trust),
             healthProfile: raw.health?.profile ?? "default",
-            flowEvents: raw.flowEvents ?? true, metricsPort: raw.metricsPort)
+            flowEvents: raw.flowEvents ?? true, metricsPort: raw.metricsPort,
+            imports: imports, identityLabels: identityLabels)
     }
 }
 
@@ -193,11 +223,19 @@ private struct RawConfiguration: Decodable {
     struct Health: Decodable {
         let profile: String?
     }
+    struct IdentityPatterns: Decodable {
+        let include: [String]?
+        let exclude: [String]?
+    }
 
     let mesh: String
     let cluster: Cluster
     let node: Node
-    let publisher: String
+    let publisher: RawPublisher
+    let etcd: RawEtcd?
+    let store: String?
+    let imports: String?
+    let identityLabels: IdentityPatterns?
     let nodes: [Member]
     let underlay: Underlay
     let podPrefixes: [String]

@@ -16,6 +16,8 @@ enum Message: Hashable, Sendable {
     case deadNodes(DeadNodes)
     /// The cluster's wish to be left, or not any more; the higher generation counts. Own cluster only.
     case drain(DrainWish)
+    /// The sender publishes its cluster's ledger, and this is its newest revision. Own cluster only.
+    case publisher(Position)
 
     struct Report: Hashable, Sendable {
         static let maximumRecords = 20_000
@@ -78,6 +80,9 @@ extension Message {
             writer.write(UInt8(5))
             writer.write(wish.isDraining)
             writer.write(wish.generation)
+        case .publisher(let position):
+            writer.write(UInt8(6))
+            writer.write(position)
         }
         return writer.bytes
     }
@@ -95,6 +100,7 @@ extension Message {
         case 5:
             self = .drain(
                 DrainWish(isDraining: try reader.readBool(), generation: try reader.read()))
+        case 6: self = .publisher(try reader.readPosition())
         case let kind: throw .invalid("message kind \(kind)")
         }
         try reader.finish()

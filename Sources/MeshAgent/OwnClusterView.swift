@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshReplication
 
 /// What a node believes about its own cluster: the ledger, and over it what must not wait for the
 /// ledger: this node's own endpoints always, all nodes' reports while no publisher answers.
@@ -15,13 +16,11 @@ struct OwnClusterView {
 
     init(node: String) { self.node = node }
 
-    mutating func applyLedger(puts: [RecordKey: [UInt8]], deletes: some Sequence<RecordKey>)
-        -> Set<RecordKey>
-    {
-        var changed = Set(puts.keys)
-        ledger.merge(puts) { $1 }
-        for key in deletes {
-            ledger[key] = nil
+    mutating func applyLedger(_ changes: [LedgerReplacement]) -> Set<RecordKey> {
+        var changed: Set<RecordKey> = []
+        for change in changes {
+            guard let key = RecordKey(change.key) else { continue }
+            ledger[key] = change.value
             changed.insert(key)
         }
         return changed

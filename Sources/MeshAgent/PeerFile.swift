@@ -12,10 +12,11 @@ public struct PeerCluster: Hashable, Sendable {
     public let addresses: [TransportAddress]
     /// PEM certificates of its authority.
     public let bundle: String
-    /// Ed25519 public key that signs its ledger, 32 bytes.
-    public let ledgerKey: [UInt8]
+    /// What it may announce.
+    let charter: Charter
+
     /// Pod addresses it may announce.
-    public let podPrefixes: [Prefix]
+    public var podPrefixes: [Prefix] { charter.podPrefixes }
 }
 
 /// The peers folder, read: usable peers, and why a file is not.
@@ -114,19 +115,19 @@ extension PeerCluster {
             throw ConfigurationError(
                 file, "addresses is empty; list at least one, such as 192.0.2.1:4790")
         }
-        guard let key = Data(base64Encoded: raw.ledgerKey), key.count == 32 else {
-            throw ConfigurationError(
-                file, "ledgerKey is not 32 bytes of base64; copy it from the other cluster again")
-        }
-        let prefixes = try raw.charter.podPrefixes.map { text in
-            guard let prefix = Prefix(text) else {
-                throw ConfigurationError(file, "charter.podPrefixes: '\(text)' is not a prefix")
-            }
-            return prefix
-        }
         self.init(
-            name: name, id: id, addresses: addresses, bundle: raw.bundle, ledgerKey: Array(key),
-            podPrefixes: prefixes)
+            name: name, id: id, addresses: addresses, bundle: raw.bundle,
+            charter: try Charter(raw.charter, file: file))
+    }
+
+    /// With everything else that a charter may leave open.
+    init(
+        name: ClusterName, id: ClusterID, addresses: [TransportAddress], bundle: String,
+        podPrefixes: [Prefix]
+    ) {
+        self.init(
+            name: name, id: id, addresses: addresses, bundle: bundle,
+            charter: Charter(podPrefixes: podPrefixes))
     }
 }
 
@@ -147,14 +148,9 @@ extension TransportAddress {
 }
 
 private struct RawPeer: Decodable {
-    struct Charter: Decodable {
-        let podPrefixes: [String]
-    }
-
     let name: String
     let id: Int
     let addresses: [String]
     let bundle: String
-    let ledgerKey: String
-    let charter: Charter
+    let charter: RawCharter
 }

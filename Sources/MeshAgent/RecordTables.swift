@@ -6,20 +6,23 @@ import MeshStore
 
 /// Turns records of all clusters into rows: what the kernel shall hold.
 struct RecordTables {
-    /// A change of one record; nil is its deletion.
-    typealias Changes = [RecordKey: [UInt8]?]
+    typealias Changes = [RecordKey: RecordChange]
 
     private let own: NodeID
     private let store: MeshStore
     private var merger: ServiceMerger
-    /// By cluster: what endpoint and identity records last said, to find the rows they made.
-    private var endpoints: [ClusterID: [RecordKey: EndpointRecord]] = [:]
+    /// What the own cluster's endpoint records last said. Other clusters' aren't kept: there are
+    /// too many of them.
+    private var ownEndpoints: [RecordKey: EndpointRecord] = [:]
+    private var claims: EndpointClaims
     private var interfaces: [ObjectName: LocalInterface] = [:]
     /// Endpoints that the kernel holds from before a restart: left as they are until their identity
     /// is known again, so that it doesn't flap.
     private var held: Set<ObjectName>
     /// Records that didn't decode: what they said before stays in force.
     private(set) var quarantine: [ClusterID: [RecordKey: DecodingFault]] = [:]
+    /// Addresses that quarantined endpoint records of other clusters had before.
+    private var lastGood: [ClusterID: [RecordKey: [Address]]] = [:]
     /// What this cluster's own services say, for status.
     private(set) var affinities: [ObjectName: ServiceAffinity] = [:]
     private var clustersOfFrontend: [FrontendKey: Set<ClusterID>] = [:]
@@ -30,6 +33,7 @@ struct RecordTables {
         self.store = store
         self.held = held
         merger = ServiceMerger(own: own.cluster)
+        claims = EndpointClaims(own: own.cluster)
     }
 
     var serviceProblems: [String] { merger.problems }
@@ -52,28 +56,32 @@ struct RecordTables {
         writeRows(of: objects)
     }
 
-    private func writeRows(of objects: Set<ObjectName>) {
-        let records = (endpoints[own.cluster] ?? [:]).values.filter { objects.contains($0.object) }
-        let rows = records.flatMap { self.rows(of: $0, in: own.cluster) }
+    private mutating func writeRows(of objects: Set<ObjectName>) {
+        let records = ownEndpoints.values.filter { objects.contains($0.object) }
+        let rows = records.flatMap {
+            self.rows(of: $0, EndpointOwner(cluster: own.cluster, key: $0.key))
+        }
         store.write { tables in
-            for row in rows { tables.endpoints.upsert(row) }
+            for row in rows { claims.claim(row, in: &tables.endpoints) }
         }
     }
 
     mutating func apply(_ changes: Changes, of cluster: ClusterID) {
-        var writes: [@Sendable (inout MeshTables) -> Void] = []
-        var services: [ServiceChange] = []
-        for (key, value) in changes.sorted(by: { $0.key < $1.key }) {
+        var writes: [(key: RecordKey, write: @Sendable (inout MeshTables) -> Void)] = []
+        var edits: [EndpointEdit] = []
+        var services: [(key: RecordKey, change: ServiceChange)] = []
+        for (key, change) in changes {
             do throws(DecodingFault) {
+                let value = change.new
                 switch key.kind {
                 case .service, .slice:
                     if let change = try ServiceChange(cluster: cluster, key: key, value: value) {
-                        services.append(change)
+                        services.append((key, change))
                         if cluster == own.cluster { note(change) }
                     }
-                case .endpoint: writes.append(try endpoint(key, value, of: cluster))
-                case .node: writes.append(try node(key, value, of: cluster))
-                case .identity: writes.append(try identity(key, value, of: cluster))
+                case .endpoint: edits.append(try endpoint(key, change, of: cluster))
+                case .node: writes.append((key, try node(key, value, of: cluster)))
+                case .identity: writes.append((key, try identity(key, value, of: cluster)))
                 case .namespace: break
                 }
                 quarantine[cluster]?[key] = nil
@@ -81,13 +89,18 @@ struct RecordTables {
                 quarantine[cluster, default: [:]][key] = error
             }
         }
-        let frontends = merger.update(services)
+        // In an order of their own, for a dictionary's differs in every process.
+        edits.sort { $0.owner < $1.owner }
+        writes.sort { $0.key < $1.key }
+        services.sort { $0.key < $1.key }
+        let frontends = merger.update(services.map(\.change))
         for frontend in frontends.upserts {
             count(Set(frontend.slices.map(\.cluster)), for: frontend.key)
         }
         for key in frontends.deletes { count([], for: key) }
-        store.write { [writes] tables in
-            for write in writes { write(&tables) }
+        store.write { tables in
+            for (_, write) in writes { write(&tables) }
+            for edit in edits { edit.apply(to: &tables.endpoints, &claims) }
             for frontend in frontends.upserts { tables.frontends.upsert(frontend) }
             for key in frontends.deletes { tables.frontends.delete(key) }
         }
@@ -111,25 +124,54 @@ struct RecordTables {
         }
     }
 
-    private mutating func endpoint(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)
-        throws(DecodingFault) -> @Sendable (inout MeshTables) -> Void
-    {
-        var record: EndpointRecord?
-        if let value { record = try EndpointRecord(encoded: value) }
-        guard record.map({ $0.key == key }) != false else { throw .invalid("key") }
-        let old = endpoints[cluster, default: [:]].updateOrRemove(record, forKey: key)
-        let rows = record.map { self.rows(of: $0, in: cluster) } ?? []
-        let gone = Set(old?.addresses ?? []).subtracting(rows.map(\.address))
-        let object = old?.object
-        return { tables in
-            for address in gone where tables.endpoints[address]?.object == object {
-                tables.endpoints.delete(address)
+    /// Addresses that a record gave up, and rows that it makes.
+    private struct EndpointEdit {
+        let owner: EndpointOwner
+        let former: [Address]
+        let rows: [EndpointRow]
+
+        func apply(to table: inout EndpointRows, _ claims: inout EndpointClaims) {
+            for address in former where !rows.contains(where: { $0.address == address }) {
+                claims.release(address, of: owner, in: &table)
             }
-            for row in rows { tables.endpoints.upsert(row) }
+            for row in rows { claims.claim(row, in: &table) }
         }
     }
 
-    private func rows(of record: EndpointRecord, in cluster: ClusterID) -> [EndpointRow] {
+    private mutating func endpoint(_ key: RecordKey, _ change: RecordChange, of cluster: ClusterID)
+        throws(DecodingFault) -> EndpointEdit
+    {
+        let record: EndpointRecord?
+        do throws(DecodingFault) {
+            record = try EndpointRecord(change.new, key)
+        } catch {
+            if cluster != own.cluster, lastGood[cluster]?[key] == nil {
+                lastGood[cluster, default: [:]][key] = formerAddresses(key, change)
+            }
+            throw error
+        }
+        let former: [Address]
+        if cluster == own.cluster {
+            former = ownEndpoints.updateOrRemove(record, forKey: key)?.addresses ?? []
+        } else {
+            former = lastGood[cluster]?.removeValue(forKey: key) ?? formerAddresses(key, change)
+        }
+        let owner = EndpointOwner(cluster: cluster, key: key)
+        return EndpointEdit(
+            owner: owner, former: former, rows: record.map { rows(of: $0, owner) } ?? [])
+    }
+
+    /// None of a record that never counted, for it couldn't be decoded.
+    private func formerAddresses(_ key: RecordKey, _ change: RecordChange) -> [Address] {
+        do throws(DecodingFault) {
+            return try EndpointRecord(change.old, key)?.addresses ?? []
+        } catch {
+            return []
+        }
+    }
+
+    private func rows(of record: EndpointRecord, _ owner: EndpointOwner) -> [EndpointRow] {
+        let cluster = owner.cluster
         guard let node = NodeID(cluster: cluster, name: record.node) else { return [] }
         let identity =
             record.identity.rawValue == 0
@@ -138,9 +180,11 @@ struct RecordTables {
         // Without its interface a local endpoint can't be reached yet.
         guard node != own || local != nil else { return [] }
         if node == own, record.identity.rawValue == 0, held.contains(record.object) { return [] }
+        let object = cluster == own.cluster ? record.object : nil
         return record.addresses.map {
             EndpointRow(
-                address: $0, object: record.object, identity: identity, node: node, local: local)
+                address: $0, record: owner.record, object: object, identity: identity, node: node,
+                local: local)
         }
     }
 
@@ -169,6 +213,15 @@ struct RecordTables {
         return {
             $0.identities.upsert(IdentityRow(identity: record.identity, labels: record.labels))
         }
+    }
+}
+
+extension EndpointRecord {
+    /// Nil for nothing.
+    fileprivate init?(_ value: [UInt8]?, _ key: RecordKey) throws(DecodingFault) {
+        guard let value else { return nil }
+        try self.init(encoded: value)
+        guard self.key == key else { throw .invalid("key") }
     }
 }
 

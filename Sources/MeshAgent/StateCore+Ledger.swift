@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
 import MeshModel
 import MeshReplication
 import MeshTransport
@@ -21,55 +20,10 @@ extension StateCore {
                 view.setReport(of: node.name, book.values(of: node.name)), into: &effects)
         }
         guard isOpen else { return }
-        publish(publisher?.apply(changed, of: node.name, from: book) ?? [], into: &effects)
-        if report.closes { sweep(into: &effects) }
-    }
-
-    mutating func publish(_ changes: [LedgerChange], into effects: inout [StateEffect]) {
-        guard !changes.isEmpty else { return }
-        perform(&effects) { core, replication in
-            do throws(CommitFault) {
-                try core.synchroniser.publish(changes, into: &replication)
-                return nil
-            } catch {
-                return .publishingFailed(error)
-            }
-        }
-    }
-
-    mutating func sweep(into effects: inout [StateEffect]) {
-        let stale = publisher?.stale(
-            in: synchroniser.view(of: configuration.cluster), reporters: book.complete,
-            members: Set(configuration.members.map(\.name)))
-        publish(stale ?? [], into: &effects)
-    }
-
-    mutating func open(at now: Instant, into effects: inout [StateEffect]) {
-        guard let ledgerKey, !isOpen else { return }
-        let isAlone = configuration.members.count == 1 && peers.isEmpty
-        if links.isEmpty, storedEpoch > 0, !isAlone, now - startedAt <= Self.lonelyOpeningWait {
-            askingSince = now
-            return
-        }
-        let isInformed =
-            !links.isEmpty
-            && links.keys.allSatisfy { synchroniser.isCaughtUp(with: $0.replication) }
-        let waited = now - askingSince
-        guard isAlone || waited > Self.openingWait || isInformed && waited > Self.openingWait / 3
-        else { return }
-        let known = synchroniser.head(of: configuration.cluster)?.position.epoch ?? 0
-        let epoch = max(known, storedEpoch) + 1
-        storedEpoch = epoch
-        effects.append(.persistEpoch(epoch))
-        effects.append(.note(.opened(epoch: epoch)))
-        synchroniser.open(Ledger(owner: configuration.cluster, epoch: epoch, key: ledgerKey))
-        isOpen = true
-        publisher?.adopt(synchroniser.view(of: configuration.cluster))
-        for (node, records) in book.reports.sorted(by: { $0.key < $1.key }) {
-            publish(
-                publisher?.apply(records.keys, of: node, from: book) ?? [], into: &effects)
-        }
-        sweep(into: &effects)
+        publish(
+            publisher?.apply(changed, of: node.name, from: book, at: now) ?? [], into: &effects)
+        reserveIdentities(at: now, into: &effects)
+        if report.closes { sweep(at: now, into: &effects) }
     }
 
     /// Runs `body` on the synchroniser and carries out what it wants.
@@ -89,6 +43,9 @@ extension StateCore {
             case .changed(let update):
                 moved = true
                 apply(update, into: &effects)
+            case .append(let owner, let position, let message):
+                effects.append(.append(owner, position, message: message))
+            case .replaced(let owner): effects.append(.checkpoint(owner))
             case .rejected(let reason, let link):
                 effects.append(
                     .note(.rejected(reason, from: links[LinkID(rawValue: link.rawValue)])))
@@ -115,27 +72,16 @@ extension StateCore {
 
     mutating func apply(_ update: LedgerUpdate, into effects: inout [StateEffect]) {
         effects.append(.health(.moved(update.owner, update.position)))
-        for key in update.puts.map(\.key) + update.deletes { refusals[update.owner]?[key] = nil }
+        for change in update.changes { refusals[update.owner]?[change.key] = nil }
         for refused in update.refused {
-            refusals[update.owner, default: [:]][refused.key] = refused.reason
-            effects.append(.note(.refused(update.owner, refused.reason)))
+            refuse(refused.key, of: update.owner, because: refused.reason, into: &effects)
         }
-        var changes: RecordTables.Changes = [:]
-        for put in update.puts {
-            if let key = RecordKey(put.key) { changes[key] = .some(put.value) }
+        if update.owner == configuration.cluster {
+            // ``perform`` settles once every owner's rows are written: heads have moved already.
+            writeOwn(view.applyLedger(update.changes))
+        } else {
+            importRecords(update.changes, of: update.owner, into: &effects)
         }
-        for deleted in update.deletes {
-            if let key = RecordKey(deleted) { changes[key] = .some(nil) }
-        }
-        guard update.owner == configuration.cluster else {
-            tables.apply(changes, of: update.owner)
-            return
-        }
-        // ``perform`` settles once every owner's rows are written: heads have moved already.
-        writeOwn(
-            view.applyLedger(
-                puts: changes.compactMapValues { $0 },
-                deletes: changes.filter { $0.value == nil }.map(\.key)))
     }
 
     mutating func applyOwn(_ keys: Set<RecordKey>, into effects: inout [StateEffect]) {
@@ -147,7 +93,9 @@ extension StateCore {
     mutating func writeOwn(_ keys: Set<RecordKey>) {
         guard !keys.isEmpty else { return }
         tables.apply(
-            Dictionary(keys.map { ($0, view.record(for: $0)) }) { first, _ in first },
+            Dictionary(keys.map { ($0, RecordChange(new: view.record(for: $0))) }) { first, _ in
+                first
+            },
             of: configuration.cluster)
     }
 }

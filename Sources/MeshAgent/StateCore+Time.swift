@@ -10,8 +10,19 @@ import MeshTransport
 
 extension StateCore {
     /// Call every 100 ms.
-    mutating func tick(at now: Instant, into effects: inout [StateEffect]) {
-        open(at: now, into: &effects)
+    ///
+    /// - Parameter realTime: seconds since 1970.
+    mutating func tick(
+        at now: Instant, realTime: UInt64, into effects: inout [StateEffect]
+    ) {
+        self.realTime = realTime
+        tickLease(at: now, into: &effects)
+        flush(into: &effects)
+        noteReceipt(at: now)
+        if hasMoved {
+            hasMoved = false
+            announce(into: &effects)
+        }
         if !isComplete {
             if !isImpatient, now - startedAt > Self.completionPatience {
                 isImpatient = true
@@ -24,13 +35,33 @@ extension StateCore {
         if now >= nextSaying {
             nextSaying = now + Self.sayingInterval
             tellOwn(drainMessage, into: &effects)
+            sayThatPublishing(into: &effects)
         }
         if now >= nextMaintenance {
             nextMaintenance = now + Self.maintenanceInterval
             perform(&effects) { core, replication in
-                core.synchroniser.tick(at: now, into: &replication)
+                core.synchroniser.tick(at: now, realTime: realTime, into: &replication)
             }
+            if now >= nextHeads {
+                nextHeads = now + Self.headsInterval
+                perform(&effects) { core, replication -> Void in
+                    for link in core.links.keys.sorted() {
+                        core.synchroniser.announceHeads(
+                            over: link.replication, into: &replication)
+                    }
+                }
+            }
+            readmit(into: &effects)
+            updateInterest(into: &effects)
+            publish(publisher?.tick(at: now) ?? [], into: &effects)
         }
+    }
+
+    /// Others' word about the own ledger came in, or time passed without.
+    mutating func noteReceipt(at now: Instant) {
+        guard isOpen else { return }
+        acknowledgement.heldElsewhere(
+            synchroniser.heldElsewhere(of: configuration.cluster), at: now)
     }
 
     mutating func heardPublisher(at now: Instant) {
@@ -55,7 +86,7 @@ extension StateCore {
 
     /// After rows changed: what health has to watch, and whether everybody has spoken.
     mutating func settle(into effects: inout [StateEffect]) {
-        announce(into: &effects)
+        hasMoved = true
         let basis = PlanBasis(
             nodes: store.read { $0.nodes.revision }, inUse: tables.clustersInUse)
         if basis != planBasis {
@@ -66,7 +97,9 @@ extension StateCore {
         let everybody = [configuration.cluster] + peers.map(\.id)
         // A head that has moved isn't enough: after a restart deltas arrive batch by batch, and what
         // is pruned before the last one is missing from the kernel until it comes.
-        guard !isComplete,
+        // What is on disk may be older than the kernel's maps: somebody has to confirm it, or nobody
+        // be there to.
+        guard !isComplete, hasSpoken, isImpatient || !links.isEmpty || isAlone,
             everybody.allSatisfy({
                 synchroniser.head(of: $0).map { $0.position > .origin } ?? false
             }),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
 import MeshKubernetes
+import MeshLease
 import MeshModel
 import MeshReachability
 import MeshReplication
@@ -23,6 +23,10 @@ struct StateCore {
     static let lonelyOpeningWait = Duration.seconds(10)
     /// Nodes of a cluster hear of each other at least this often.
     static let sayingInterval = Duration.milliseconds(500)
+    /// Sentences about refused records that are kept for each cluster.
+    static let refusalsShown = 256
+    /// Peers hear again where this node stands, in case either side lost track.
+    static let headsInterval = Duration.seconds(30)
     static let maintenanceInterval = Duration.seconds(1)
     /// A restarted node waits so long for everybody's state; a peer that never says how far it is
     /// must not keep it from tidying up for ever.
@@ -40,6 +44,7 @@ struct StateCore {
     var links: [LinkID: NodeID] = [:]
     /// What other clusters' relays said last of their nodes, while they are linked to this one.
     var claims: [NodeID: Message.DeadNodes] = [:]
+    var gate: CharterGate
     var refusals: [ClusterID: [String: String]] = [:]
     var frozen: Set<ClusterID> = []
     var isComplete = false
@@ -51,10 +56,22 @@ struct StateCore {
     var oversized: Set<String> = []
     var book = ReportBook()
     var view: OwnClusterView
+    /// Nil on nodes that never publish.
+    var candidacy: Candidacy?
+    /// Set while this node publishes.
     var publisher: Publisher?
-    let ledgerKey: Curve25519.Signing.PrivateKey?
-    var storedEpoch: UInt32
     var isOpen = false
+    /// Changes that wait for the disk to finish with those before.
+    var gathered: [LedgerChange] = []
+    var acknowledgement = Acknowledgement()
+    /// Who publishes the own ledger, as far as this node knows.
+    var publisherNode: String?
+    /// Whether this node knows what the shared store holds.
+    var hasReadStore = false
+    /// Whether the own ledger was read from this node's disk.
+    var restoredOwn = false
+    /// Seconds since 1970, as of the last tick; 0 before.
+    var realTime: UInt64 = 0
     let startedAt: Instant
     /// Since when this node has somebody to learn its own ledger from, or need not wait for anybody.
     var askingSince: Instant
@@ -64,7 +81,12 @@ struct StateCore {
     var publisherReturned: Instant
     var nextSaying: Instant
     var nextMaintenance: Instant
+    var nextHeads: Instant
     var planBasis: PlanBasis?
+    /// Whether heads moved since health was told.
+    var hasMoved = false
+    /// What is wanted of other clusters' ledgers.
+    var interest = ShardSet.all
 
     /// What the health plan follows from; it is made anew when this changes.
     struct PlanBasis: Equatable, Sendable {
@@ -74,22 +96,22 @@ struct StateCore {
     var wasUp: Set<ClusterID>
 
     /// - Parameters:
-    ///   - ownKey: verifies the own cluster's ledger.
-    ///   - ledgerKey: signs it; on the publisher only.
-    ///   - storedEpoch: the highest this node ever opened.
+    ///   - authorities: CAs that vouch for the clusters' ledgers; of one without, nothing is believed.
+    ///   - candidacy: set on nodes that may publish the own ledger.
     ///   - wasUp: clusters that the kernel holds as up from before a restart.
     ///   - held: endpoints that it holds from before.
     init(
         configuration: AgentConfiguration, peers: [PeerCluster], store: MeshStore,
-        ownKey: Curve25519.Signing.PublicKey, ledgerKey: Curve25519.Signing.PrivateKey?,
-        storedEpoch: UInt32, drain: DrainDeclaration, wasUp: Set<ClusterID>,
+        authorities: [ClusterID: LedgerAuthority], candidacy: Candidacy?,
+        drain: DrainDeclaration, wasUp: Set<ClusterID>,
         held: Set<ObjectName> = [], now: Instant, into effects: inout [StateEffect]
     ) {
         self.configuration = configuration
         self.peers = peers
         self.store = store
-        self.ledgerKey = ledgerKey
-        self.storedEpoch = storedEpoch
+        self.candidacy = candidacy
+        publisherNode =
+            configuration.publisher.lease == .fixed ? configuration.publisher.candidates[0] : nil
         self.drain = drain
         self.wasUp = wasUp
         startedAt = now
@@ -98,21 +120,23 @@ struct StateCore {
         publisherReturned = now
         nextSaying = now
         nextMaintenance = now
+        nextHeads = now + Self.headsInterval
         relays = RelayChoice.relays(
             among: configuration.members.map { RelayCandidate(name: $0.name, zone: "") },
             of: configuration.cluster)
         view = OwnClusterView(node: configuration.node.name)
         tables = RecordTables(own: configuration.node, store: store, held: held)
-        synchroniser = Synchroniser(filter: Charter(peers).judge)
-        if ledgerKey != nil {
-            publisher = Publisher(cluster: configuration.cluster, name: configuration.clusterName)
-        }
+        gate = CharterGate(peers)
+        synchroniser = Synchroniser(
+            receiptsOf: relays.contains(configuration.node.name) ? configuration.cluster : nil)
         var replication: [ReplicationEffect] = []
-        synchroniser.add(owner: configuration.cluster, key: ownKey, into: &replication)
-        for peer in peers {
-            guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: peer.ledgerKey)
-            else { continue }
-            synchroniser.add(owner: peer.id, key: key, into: &replication)
+        for owner in [configuration.cluster] + peers.map(\.id) {
+            synchroniser.add(
+                owner: owner, authority: authorities[owner] ?? LedgerAuthority([]),
+                rate: peers.first { $0.id == owner }?.charter.rate,
+                window: owner == configuration.cluster
+                    ? .standard : LogWindowLimit.shared(among: peers.count),
+                into: &replication)
         }
         store.write { [configuration, peers] tables in
             tables.clusters.upsert(
@@ -132,7 +156,11 @@ struct StateCore {
     }
 
     var reportConflicts: [String] { publisher?.conflicts ?? [] }
+    /// Whether there is no other node to hear from.
+    var isAlone: Bool { configuration.members.count == 1 && peers.isEmpty }
     var publisherAnswers: Bool { !view.usesReports }
+    /// Whether the own ledger is kept in a store that all nodes of the cluster read.
+    var usesSharedStore: Bool { configuration.publisher.store == .etcd }
 }
 
 // MARK: Links
@@ -141,8 +169,12 @@ extension StateCore {
     mutating func linkUp(_ link: LinkID, to node: NodeID, into effects: inout [StateEffect]) {
         links[link] = node
         effects.append(.note(.linkUp(node)))
-        perform(&effects) { core, replication in
-            core.synchroniser.linkUp(link.replication, into: &replication)
+        perform(&effects) { core, replication -> Void in
+            let isShared =
+                core.usesSharedStore && node.cluster == core.configuration.cluster
+            core.synchroniser.linkUp(
+                link.replication, scope: isShared ? .allBut(node.cluster) : .all,
+                into: &replication)
         }
         guard node.cluster == configuration.cluster else { return }
         for message in hasSpoken ? ownReport.full : [] {
@@ -170,7 +202,7 @@ extension StateCore {
         let isOwn = node.cluster == configuration.cluster
         if isOwn {
             effects.append(.health(.heard(node)))
-            if node.name == configuration.publisher { heardPublisher(at: now) }
+            if node.name == publisherNode { heardPublisher(at: now) }
         }
         let message: Message
         do throws(DecodingFault) {
@@ -182,8 +214,10 @@ extension StateCore {
         switch message {
         case .replication(let bytes):
             perform(&effects) { core, replication in
-                core.synchroniser.receive(bytes, from: link.replication, into: &replication)
+                core.synchroniser.receive(
+                    bytes, from: link.replication, at: now, into: &replication)
             }
+            noteReceipt(at: now)
         case .report(let report) where isOwn: take(report, from: node, at: now, into: &effects)
         case .paths(let report) where isOwn && report.relay == node.name:
             effects.append(.health(.relayReport(report)))
@@ -193,7 +227,9 @@ extension StateCore {
             claims[node] = claim
             tellOwn(.deadNodes(claim), into: &effects)
         case .drain(let wish) where isOwn: take(wish, into: &effects)
-        case .report, .paths, .deadNodes, .drain:
+        case .publisher(let position) where isOwn:
+            heardPublisher(node.name, at: position, now)
+        case .report, .paths, .deadNodes, .drain, .publisher:
             effects.append(.note(.outOfTurn(from: node, "message")))
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MeshLease
 import MeshModel
 import MeshReachability
 import MeshReplication
@@ -9,8 +10,13 @@ import MeshTransport
 enum StateEffect: Sendable {
     case send([UInt8], over: LinkID)
     case health(HealthInput)
-    /// Before anything of the epoch is sent.
-    case persistEpoch(UInt32)
+    /// To be answered with ``StateCore/leaseAnswered(_:to:at:into:)``.
+    case lease(LeaseCall)
+    /// A replica's next batch, for the journal. Of the own ledger while it is open here,
+    /// ``StateCore/durable(through:at:into:)`` follows.
+    case append(ClusterID, Position, message: [UInt8])
+    /// The journal needs a checkpoint of this replica before its next batch.
+    case checkpoint(ClusterID)
     case persistDrain(DrainDeclaration)
     case note(StateNote)
 }
@@ -38,7 +44,13 @@ enum StateNote: Sendable {
     case thawed(ClusterID, Position)
     case publisherLost
     case publisherBack
+    case leaseAcquired(token: UInt64)
+    case leaseLost(String)
+    case leaseUnanswered(String)
+    case delegationFailed(String)
     case opened(epoch: UInt32)
+    case restored(ClusterID, Position, records: Int)
+    case unrestored(ClusterID, RestoreFault)
     case publishingFailed(CommitFault)
     case complete
 }

@@ -2,15 +2,20 @@
 
 import Logging
 import MeshEndpoints
+import MeshJournal
 import MeshKubernetes
+import MeshLease
 import MeshModel
 import MeshReachability
+import MeshReplication
 import MeshStore
 import MeshTransport
 import Netlink
 import ServiceLifecycle
 
 /// The shell around ``StateCore``: brings it links, folder, endpoints and time, and does what it wants.
+///
+/// The core's clock goes on while the machine sleeps: leases and quarantines end in the meantime.
 actor StateService: Service {
     struct LinkView: Sendable {
         let node: NodeID
@@ -29,33 +34,60 @@ actor StateService: Service {
 
     private static let tickInterval = Duration.milliseconds(100)
 
-    private let links: LinkService
+    let links: LinkService
     private let socket: HeartbeatSocket
     private let folder: FolderWatcher
     private let endpoints: EndpointManager
     private let health: HealthService
     private let healthInputs: AsyncStream<HealthInput>.Continuation
     private let ender: FlowEnder
-    private let epochFile: DurableFile
+    let journal: StateJournal
+    /// Set on nodes that may publish.
+    let leaseStore: (any LeaseStore)?
+    /// Where batches go that are kept in a shared store.
+    private let store: AsyncStream<PublishedBatch>.Continuation?
     private let drainFile: DurableFile
-    private let log: Logger
-    private(set) var core: StateCore
+    let log: Logger
+    var core: StateCore
+    /// How far each owner's journal is. Who isn't named is written whole first: a journal follows
+    /// what it began with.
+    var journaled: [ClusterID: Position] = [:]
+    /// Owners whose last write failed: written whole when it can be.
+    var unsaved: Set<ClusterID> = []
+    private var nextSaving = Instant.zero
+    var nextClockNote = Instant.zero
+    /// What the core wanted before this service ran.
+    private let first: [StateEffect]
     private(set) var manifests = FolderSnapshot()
     private(set) var hasReadFolder = false
     private(set) var linkViews: [LinkID: LinkView] = [:]
     /// The latest refusal by the peer's name, or by its address if it proved none.
     private(set) var refusals: [String: Refusal] = [:]
-    /// Rejections of ledger messages that the log has told of.
-    private var rejections: Set<String> = []
+    /// Ledger messages that were rejected.
+    private(set) var rejections: [Rejection: UInt64] = [:]
+
+    struct Rejection: Hashable, Comparable {
+        /// Nil for a link that is gone.
+        let node: NodeID?
+        let reason: String
+
+        static func < (left: Rejection, right: Rejection) -> Bool {
+            switch (left.node, right.node) {
+            case (let one?, let other?) where one != other: one < other
+            case (nil, _?): true
+            case (_?, nil): false
+            default: left.reason < right.reason
+            }
+        }
+    }
     private(set) var counters: [String: UInt64] = [:]
-    /// When each owner's replica last moved.
-    private(set) var lastMove: [ClusterID: Instant] = [:]
 
     init(
         core: StateCore, effects: [StateEffect], links: LinkService, socket: HeartbeatSocket,
         folder: FolderWatcher, endpoints: EndpointManager, health: HealthService,
         healthInputs: AsyncStream<HealthInput>.Continuation, ender: FlowEnder,
-        epochFile: DurableFile, drainFile: DurableFile, log: Logger
+        journal: StateJournal, leaseStore: (any LeaseStore)?,
+        store: AsyncStream<PublishedBatch>.Continuation?, drainFile: DurableFile, log: Logger
     ) {
         self.core = core
         self.links = links
@@ -65,19 +97,29 @@ actor StateService: Service {
         self.health = health
         self.healthInputs = healthInputs
         self.ender = ender
-        self.epochFile = epochFile
+        self.journal = journal
+        self.leaseStore = leaseStore
+        self.store = store
         self.drainFile = drainFile
         self.log = log
-        for case .health(let input) in effects { healthInputs.yield(input) }
+        first = effects
     }
 
     func run() async throws {
         links.updateTargets(targets)
+        for effect in first { perform(effect) }
         await withDiscardingTaskGroup { group in
             group.addTask { await self.followLinks() }
             group.addTask { await self.followFolder() }
             group.addTask { await self.followHealth() }
             group.addTask { await self.followTime() }
+            group.addTask { await self.followLease() }
+        }
+        await resign()
+        do {
+            try await journal.close()
+        } catch {
+            log.error("The journal can't be closed", metadata: ["error": "\(error)"])
         }
     }
 
@@ -89,7 +131,7 @@ actor StateService: Service {
         guard hasReadFolder else { return }
         step { core, effects in
             core.setOwn(
-                folder: manifests, endpoints: ownEndpoints, at: .monotonicNow,
+                folder: manifests, endpoints: ownEndpoints, at: .bootNow,
                 realTime: realTimeNanoseconds(), into: &effects)
         }
     }
@@ -118,7 +160,7 @@ actor StateService: Service {
                 }
             case .frame(let link, let bytes):
                 step { core, effects in
-                    core.receive(bytes, over: link, at: .monotonicNow, into: &effects)
+                    core.receive(bytes, over: link, at: .bootNow, into: &effects)
                 }
             case .down(let link, let reason):
                 count("link_down.\(reason.rawValue)")
@@ -178,26 +220,61 @@ actor StateService: Service {
     private func followTime() async {
         let ticks = AsyncTimer(every: Self.tickInterval)
         for await _ in ticks.cancelOnGracefulShutdown() {
-            step { core, effects in core.tick(at: .monotonicNow, into: &effects) }
+            let now = Instant.bootNow
+            step { core, effects in
+                core.tick(
+                    at: now, realTime: realTimeNanoseconds() / 1_000_000_000, into: &effects)
+            }
+            guard now >= nextSaving else { continue }
+            nextSaving = now + .seconds(1)
+            keepJournal(at: now)
         }
     }
 
     // MARK: Effects
 
-    private func step(_ body: (inout StateCore, inout [StateEffect]) -> Void) {
+    func step(_ body: (inout StateCore, inout [StateEffect]) -> Void) {
         var effects: [StateEffect] = []
         body(&core, &effects)
-        for effect in effects {
-            switch effect {
-            case .send(let bytes, let link): links.send(bytes, on: link)
-            case .health(let input):
-                if case .moved(let cluster, _) = input { lastMove[cluster] = .monotonicNow }
-                healthInputs.yield(input)
-            case .persistEpoch(let epoch): persist("\(epoch)", in: epochFile)
-            case .persistDrain(let drain):
-                persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
-            case .note(let note): self.note(note)
+        for effect in effects { perform(effect) }
+    }
+
+    private func perform(_ effect: StateEffect) {
+        switch effect {
+        case .send(let bytes, let link): links.send(bytes, on: link)
+        case .health(let input): healthInputs.yield(input)
+        case .lease(let call): ask(call)
+        case .append(let owner, let position, let message):
+            if owner == core.configuration.cluster, core.isOpen, let store {
+                publish(message, at: position, to: store)
+                return
             }
+            guard !unsaved.contains(owner) else { return }
+            guard let written = journaled[owner] else { return save(owner) }
+            // A checkpoint may have run ahead of the batches of one commit.
+            guard position > written else { return }
+            journaled[owner] = position
+            write(owner, position) { journal, completion throws(JournalError) in
+                try journal.append(owner, position, message, completion)
+            }
+        case .checkpoint(let owner): save(owner)
+        case .persistDrain(let drain):
+            persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
+        case .note(let note): self.note(note)
+        }
+    }
+
+    private func publish(
+        _ message: [UInt8], at position: Position,
+        to store: AsyncStream<PublishedBatch>.Continuation
+    ) {
+        do throws(RejectionReason) {
+            store.yield(
+                PublishedBatch(
+                    position: position, message: message,
+                    stored: try core.synchroniser.storedBatch(message)))
+        } catch {
+            note(.rejected(error, from: nil))
         }
     }
 
@@ -240,7 +317,7 @@ actor StateService: Service {
         return targets
     }
 
-    private func count(_ what: String) { counters[what, default: 0] += 1 }
+    func count(_ what: String) { counters[what, default: 0] += 1 }
 
     private func note(_ note: StateNote) {
         switch note {
@@ -259,9 +336,9 @@ actor StateService: Service {
         case .rejected(let reason, let node):
             count("ledger_rejected")
             let sender = node.map(String.init(describing:)) ?? "-"
-            let isNew =
-                rejections.count < Refusal.maximum
-                && rejections.insert("\(sender) \(reason)").inserted
+            let rejection = Rejection(node: node, reason: reason.label)
+            let isNew = rejections[rejection] == nil
+            rejections[rejection, default: 0] += 1
             log.log(
                 level: isNew ? .warning : .debug, "A ledger message is rejected",
                 metadata: ["peer.node": "\(sender)", "reason": "\(reason)"])
@@ -281,6 +358,27 @@ actor StateService: Service {
         case .publisherLost:
             log.warning("The publisher doesn't answer: going by the nodes' own reports")
         case .publisherBack: log.notice("The publisher answers")
+        case .leaseAcquired(let token):
+            log.notice("This node holds the publisher's lease", metadata: ["token": "\(token)"])
+        case .leaseLost(let reason):
+            log.warning("The publisher's lease is lost", metadata: ["reason": "\(reason)"])
+        case .leaseUnanswered(let error):
+            count("lease_unanswered")
+            log.debug("The lease store doesn't answer", metadata: ["error": "\(error)"])
+        case .delegationFailed(let error):
+            log.error(
+                "The cluster's CA can't delegate the ledger", metadata: ["error": "\(error)"])
+        case .restored(let owner, let position, let records):
+            log.notice(
+                "A ledger is read from disk",
+                metadata: [
+                    "cluster": "\(owner)", "position": "\(position)", "records": "\(records)",
+                ])
+        case .unrestored(let owner, let fault):
+            count("journal_unusable")
+            log.error(
+                "A ledger on disk can't be used: it comes back from other nodes",
+                metadata: ["cluster": "\(owner)", "error": "\(fault)"])
         case .opened(let epoch):
             log.notice("The ledger is open", metadata: ["epoch": "\(epoch)"])
         case .publishingFailed(let fault):

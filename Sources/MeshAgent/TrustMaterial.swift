@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
 import FoundationEssentials
 import MeshModel
+import MeshReplication
 import MeshTransport
 import MeshTrust
 
@@ -10,14 +10,14 @@ import MeshTrust
 struct TrustMaterial {
     /// Certificates of the own cluster's authority, PEM.
     static let bundleFile = "ca.pem"
-    /// Public key of the own cluster's ledger, base64.
-    static let ledgerFile = "ledger.pub"
-    /// Held by the publisher alone.
+    /// Held by nodes that may publish alone.
     static let authorityFolder = "authority"
 
     let security: LinkSecurity
-    let ledgerPublicKey: Curve25519.Signing.PublicKey
-    let ledgerKey: Curve25519.Signing.PrivateKey?
+    /// Who vouches for each cluster's ledger.
+    let ledgerAuthorities: [ClusterID: LedgerAuthority]
+    /// Set on nodes that may publish.
+    let authority: CertificateAuthority?
 
     /// Whether others would believe this node now.
     ///
@@ -29,7 +29,7 @@ struct TrustMaterial {
 
     /// What ``init(_:peers:)`` reads and an operator may replace.
     static func files(of configuration: AgentConfiguration, peers: [PeerCluster]) -> [String] {
-        [NodeCredentials.fileName, bundleFile, ledgerFile]
+        [NodeCredentials.fileName, bundleFile]
             .map { configuration.paths.trust + "/" + $0 }
             + peers.filter { !$0.hasInlineBundle }.map(\.bundle)
     }
@@ -51,30 +51,28 @@ struct TrustMaterial {
                     cluster: configuration.clusterName, mesh: configuration.mesh),
                 pem: try readText(folder + "/" + Self.bundleFile))
         ]
+        var authorities = [
+            configuration.cluster: LedgerAuthority(bundles[0].signingKeys)
+        ]
         var clusters = [configuration.clusterName: configuration.cluster]
         for peer in peers {
-            bundles.append(
-                try TrustBundle(
-                    trustDomain: TrustDomain(cluster: peer.name, mesh: configuration.mesh),
-                    pem: peer.hasInlineBundle ? peer.bundle : try readText(peer.bundle)))
+            let bundle = try TrustBundle(
+                trustDomain: TrustDomain(cluster: peer.name, mesh: configuration.mesh),
+                pem: peer.hasInlineBundle ? peer.bundle : try readText(peer.bundle))
+            bundles.append(bundle)
+            authorities[peer.id] = LedgerAuthority(bundle.signingKeys)
             clusters[peer.name] = peer.id
         }
         security = LinkSecurity(
             credentials: credentials, trust: TrustStore(bundles), clusters: clusters)
 
-        let file = folder + "/" + Self.ledgerFile
-        let text = try readText(file).filter { !$0.isWhitespace }
-        guard let key = LedgerKey.publicKey(base64: text) else {
-            throw ConfigurationError(file, "is not the base64 of a ledger's public key")
-        }
-        ledgerPublicKey = try Curve25519.Signing.PublicKey(rawRepresentation: key)
-        ledgerKey =
-            configuration.isPublisher
-            ? try LedgerKey.load(from: folder + "/" + Self.authorityFolder).signingKey : nil
-        if let ledgerKey, ledgerKey.publicKey.rawRepresentation != ledgerPublicKey.rawRepresentation
-        {
-            throw ConfigurationError(file, "is not the public half of the authority's ledger key")
-        }
+        ledgerAuthorities = authorities
+        authority =
+            configuration.mayPublish
+            ? try CertificateAuthority.load(
+                cluster: configuration.clusterName, mesh: configuration.mesh,
+                from: folder + "/" + Self.authorityFolder)
+            : nil
     }
 }
 

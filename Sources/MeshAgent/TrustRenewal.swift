@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
 import FoundationEssentials
 import Logging
 import MeshTransport
@@ -17,11 +16,10 @@ struct TrustRenewal: Service {
 
     let configuration: AgentConfiguration
     let peers: [PeerCluster]
-    /// Of the own cluster's ledger, as the agent started with it.
-    let ledgerKey: Data
     /// Of the certificate in use at the start.
     let notAfter: Date
     let links: LinkService
+    let state: StateService
     let log: Logger
 
     func run() async throws {
@@ -58,13 +56,9 @@ struct TrustRenewal: Service {
         do {
             let material = try TrustMaterial(configuration, peers: peers)
             try await material.check()
-            guard material.ledgerPublicKey.rawRepresentation == ledgerKey else {
-                throw ConfigurationError(
-                    configuration.paths.trust + "/" + TrustMaterial.ledgerFile,
-                    "is another key than the agent started with; restart the agent to use it")
-            }
             let security = material.security
             try await links.reload(security)
+            await state.trust(material.ledgerAuthorities)
             log.notice(
                 "New certificates are in use", metadata: ["node": "\(security.credentials)"])
             return security.credentials.notAfter

@@ -24,9 +24,25 @@ extension Datapath {
     }
 
     public func apply(_ endpoint: EndpointEntry) throws(DatapathError) {
-        try core.state.withLock { state throws(DatapathError) in
-            let node = try state.nodes.index(of: endpoint.node)
-            try state.endpoints.apply(endpoint, node: node)
+        if let error = apply([endpoint])[endpoint.address] { throw error }
+    }
+
+    /// Many endpoints, of different addresses, at once: a system call each to see what the kernel
+    /// holds, and one for all that differ.
+    ///
+    /// - Returns: those that failed. The kernel keeps what it held of them.
+    public func apply(_ endpoints: [EndpointEntry]) -> [Address: DatapathError] {
+        core.state.withLock { state in
+            var failures: [Address: DatapathError] = [:]
+            var entries: [(entry: EndpointEntry, node: UInt32)] = []
+            for endpoint in endpoints {
+                do throws(DatapathError) {
+                    entries.append((endpoint, try state.nodes.index(of: endpoint.node)))
+                } catch {
+                    failures[endpoint.address] = error
+                }
+            }
+            return failures.merging(state.endpoints.apply(entries)) { $1 }
         }
     }
 

@@ -10,14 +10,26 @@ struct EndpointTable: Sendable {
 
     init(_ storage: Storage) { map = storage.endpoints }
 
-    /// - Returns: whether anything was written.
-    @discardableResult
-    func apply(_ entry: EndpointEntry, node: UInt32) throws(DatapathError) -> Bool {
-        let key = weft_address(entry.address)
-        let value = weft_endpoint(entry, node: node)
-        if let held = try map.lookup(key), isSame(held, value) { return false }
-        try map.update(key, value, for: "adding endpoint \(entry.address)")
-        return true
+    /// Writes what the kernel doesn't hold yet.
+    ///
+    /// - Parameter entries: each with its node's index.
+    /// - Returns: those that failed. The kernel keeps what it held of them.
+    func apply(_ entries: [(entry: EndpointEntry, node: UInt32)]) -> [Address: DatapathError] {
+        var failures: [Address: DatapathError] = [:]
+        var writes: [(key: weft_address, value: weft_endpoint)] = []
+        for (entry, node) in entries {
+            let key = weft_address(entry.address)
+            let value = weft_endpoint(entry, node: node)
+            do throws(DatapathError) {
+                if let held = try map.lookup(key), isSame(held, value) { continue }
+                writes.append((key, value))
+            } catch {
+                failures[entry.address] = error
+            }
+        }
+        let refused = map.update(writes) { "adding endpoint \(Address(writes[$0].key))" }
+        for (index, error) in refused { failures[Address(writes[index].key)] = error }
+        return failures
     }
 
     func remove(_ address: Address) throws(DatapathError) {
@@ -25,10 +37,10 @@ struct EndpointTable: Sendable {
     }
 
     func addresses() throws(DatapathError) -> [Address] {
-        try map.elements().map { Address($0.key) }
+        try map.keys().map { Address($0) }
     }
 
-    func count() throws(DatapathError) -> Int { try map.elements().count }
+    func count() throws(DatapathError) -> Int { try map.keys().count }
 }
 
 /// Pod prefixes of every cluster, and how far each cluster's packets are believed.

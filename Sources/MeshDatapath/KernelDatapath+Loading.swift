@@ -93,7 +93,7 @@ extension Storage {
         _ object: borrowing LoadedObject, _ nodeNames: consuming BPFMap, _ writes: WriteCounter
     ) throws(BPFError) -> Storage {
         Storage(
-            frontends: KernelHash(
+            frontends: KernelMap(
                 try HashMap(try object.map(named: MapName.frontends)), writes),
             services: KernelWords(
                 try MappedArray(try object.map(named: MapName.services)), writes),
@@ -103,13 +103,13 @@ extension Storage {
             clusters: KernelWords(
                 try MappedArray(try object.map(named: MapName.clusters)), writes),
             nodes: KernelWords(try MappedArray(try object.map(named: MapName.nodes)), writes),
-            nodeNames: KernelHash(try HashMap(nodeNames), writes),
+            nodeNames: KernelMap(try HashMap(nodeNames), writes),
             tunnels: KernelArray(try ArrayMap(try object.map(named: MapName.tunnels)), writes),
-            outerSources: KernelHash(
+            outerSources: KernelMap(
                 try HashMap(try object.map(named: MapName.outerSources)), writes),
-            endpoints: KernelHash(
+            endpoints: KernelMap(
                 try HashMap(try object.map(named: MapName.endpoints)), writes),
-            prefixes: KernelTrie(
+            prefixes: KernelMap(
                 try LongestPrefixMap(try object.map(named: MapName.prefixes)), writes),
             clusterSettings: KernelArray(
                 try ArrayMap(try object.map(named: MapName.clusterSettings)), writes))

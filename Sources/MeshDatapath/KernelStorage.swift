@@ -3,57 +3,54 @@
 internal import BPF
 internal import CMeshABI
 
-final class KernelHash<Key: BitwiseCopyable, Value: BitwiseCopyable>: KeyedMap {
-    private let map: HashMap<Key, Value>
-    private let writes: WriteCounter
+/// A kernel map whose elements have keys.
+protocol KernelKeyedMap<Key, Value>: ~Copyable, Sendable {
+    associatedtype Key: BitwiseCopyable
+    associatedtype Value: BitwiseCopyable
 
-    init(_ map: consuming HashMap<Key, Value>, _ writes: WriteCounter) {
-        self.map = map
-        self.writes = writes
+    var name: String { get }
+    var capacity: Int { get }
+    func lookup(_ key: Key) throws(BPFError) -> Value?
+    func put(_ key: Key, _ value: Value) throws(BPFError)
+    func put(_ elements: ArraySlice<(key: Key, value: Value)>) throws(BatchFailure)
+    func delete(_ key: Key) throws(BPFError) -> Bool
+    func keys() throws(BPFError) -> [Key]
+    func elements() throws(BPFError) -> [(key: Key, value: Value)]
+}
+
+extension HashMap: KernelKeyedMap {
+    func put(_ key: Key, _ value: Value) throws(BPFError) { try update(key, value) }
+
+    func put(_ elements: ArraySlice<(key: Key, value: Value)>) throws(BatchFailure) {
+        try update(contentsOf: elements)
     }
 
-    var name: String { map.name }
-    var capacity: Int { map.capacity }
-
-    func lookup(_ key: Key) throws(DatapathError) -> Value? {
-        do { return try map.lookup(key) } catch { throw .kernel(error) }
-    }
-
-    func update(
-        _ key: Key, _ value: Value, for action: @autoclosure () -> String
-    ) throws(DatapathError) {
-        do {
-            try map.update(key, value)
-        } catch {
-            throw DatapathError(error, map: name, action: action())
-        }
-        writes.add(to: name)
-    }
-
-    func delete(_ key: Key) throws(DatapathError) {
-        do { try map.delete(key) } catch { throw .kernel(error) }
-        writes.add(to: name)
-    }
-
-    func elements() throws(DatapathError) -> [(key: Key, value: Value)] {
+    func elements() throws(BPFError) -> [(key: Key, value: Value)] {
         var elements: [(key: Key, value: Value)] = []
-        do {
-            try map.walk { key, value in
-                elements.append((key, value))
-                return true
-            }
-        } catch {
-            throw .kernel(error)
+        try walk { key, value in
+            elements.append((key, value))
+            return true
         }
         return elements
     }
 }
 
-final class KernelTrie<Key: BitwiseCopyable, Value: BitwiseCopyable>: KeyedMap {
-    private let map: LongestPrefixMap<Key, Value>
+extension LongestPrefixMap: KernelKeyedMap {
+    func put(_ key: Key, _ value: Value) throws(BPFError) { try update(key, value) }
+
+    func put(_ elements: ArraySlice<(key: Key, value: Value)>) throws(BatchFailure) {
+        try update(contentsOf: elements)
+    }
+
+    func keys() throws(BPFError) -> [Key] { try elements().map(\.key) }
+}
+
+/// A hash or a trie in the kernel.
+final class KernelMap<Map: KernelKeyedMap & ~Copyable>: KeyedMap {
+    private let map: Map
     private let writes: WriteCounter
 
-    init(_ map: consuming LongestPrefixMap<Key, Value>, _ writes: WriteCounter) {
+    init(_ map: consuming Map, _ writes: WriteCounter) {
         self.map = map
         self.writes = writes
     }
@@ -61,27 +58,50 @@ final class KernelTrie<Key: BitwiseCopyable, Value: BitwiseCopyable>: KeyedMap {
     var name: String { map.name }
     var capacity: Int { map.capacity }
 
-    func lookup(_ key: Key) throws(DatapathError) -> Value? {
+    func lookup(_ key: Map.Key) throws(DatapathError) -> Map.Value? {
         do { return try map.lookup(key) } catch { throw .kernel(error) }
     }
 
     func update(
-        _ key: Key, _ value: Value, for action: @autoclosure () -> String
+        _ key: Map.Key, _ value: Map.Value, for action: @autoclosure () -> String
     ) throws(DatapathError) {
         do {
-            try map.update(key, value)
+            try map.put(key, value)
         } catch {
             throw DatapathError(error, map: name, action: action())
         }
         writes.add(to: name)
     }
 
-    func delete(_ key: Key) throws(DatapathError) {
-        do { try map.delete(key) } catch { throw .kernel(error) }
+    func update(
+        _ elements: [(key: Map.Key, value: Map.Value)], for action: (Int) -> String
+    ) -> [Int: DatapathError] {
+        var failures: [Int: DatapathError] = [:]
+        var rest = elements[...]
+        while !rest.isEmpty {
+            do {
+                try map.put(rest)
+                break
+            } catch {
+                let failed = rest.startIndex + error.written
+                failures[failed] = DatapathError(error.error, map: name, action: action(failed))
+                rest = rest[(failed + 1)...]
+            }
+        }
+        writes.add(elements.count - failures.count, to: name)
+        return failures
+    }
+
+    func delete(_ key: Map.Key) throws(DatapathError) {
+        do { _ = try map.delete(key) } catch { throw .kernel(error) }
         writes.add(to: name)
     }
 
-    func elements() throws(DatapathError) -> [(key: Key, value: Value)] {
+    func keys() throws(DatapathError) -> [Map.Key] {
+        do { return try map.keys() } catch { throw .kernel(error) }
+    }
+
+    func elements() throws(DatapathError) -> [(key: Map.Key, value: Map.Value)] {
         do { return try map.elements() } catch { throw .kernel(error) }
     }
 }

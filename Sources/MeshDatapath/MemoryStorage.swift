@@ -37,12 +37,27 @@ final class MemoryMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & 
         writes.add(to: name)
     }
 
+    func update(
+        _ elements: [(key: Key, value: Value)], for action: (Int) -> String
+    ) -> [Int: DatapathError] {
+        var failures: [Int: DatapathError] = [:]
+        for (index, element) in elements.enumerated() {
+            do throws(DatapathError) {
+                try update(element.key, element.value, for: action(index))
+            } catch {
+                failures[index] = error
+            }
+        }
+        return failures
+    }
+
     func delete(_ key: Key) {
         let bytes = bytes(key)
         contents.withLock { _ = $0.removeValue(forKey: bytes) }
         writes.add(to: name)
     }
 
+    func keys() -> [Key] { contents.withLock { $0.values.map(\.key) } }
     func elements() -> [(key: Key, value: Value)] { contents.withLock { Array($0.values) } }
 }
 

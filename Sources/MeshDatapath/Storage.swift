@@ -16,8 +16,15 @@ protocol KeyedMap<Key, Value>: Sendable {
     /// - Throws: `.mapFull` naming the map and `action`.
     func update(_ key: Key, _ value: Value, for action: @autoclosure () -> String)
         throws(DatapathError)
+    /// Writes many elements as if one after the other.
+    ///
+    /// - Parameter action: says what an element, by its index, is written for.
+    /// - Returns: the errors of those that failed, by index; all others are written.
+    func update(_ elements: [(key: Key, value: Value)], for action: (Int) -> String)
+        -> [Int: DatapathError]
     /// Deleting what is gone is success and counts as a write.
     func delete(_ key: Key) throws(DatapathError)
+    func keys() throws(DatapathError) -> [Key]
     func elements() throws(DatapathError) -> [(key: Key, value: Value)]
 }
 

@@ -19,19 +19,27 @@ public struct FrontendTarget: ReconcileTarget {
 
 /// Workload addresses.
 public struct EndpointTarget: ReconcileTarget {
+    public typealias Rows = EndpointRows
+
     private let datapath: any Datapath
 
     public init(_ datapath: any Datapath) { self.datapath = datapath }
 
     public func realised() throws -> [Address] { try datapath.endpointAddresses() }
 
-    public func update(_ row: EndpointRow) throws {
-        try datapath.apply(
-            EndpointEntry(
-                address: row.address, identity: row.identity, node: row.node, local: row.local))
+    public func update(_ row: EndpointRow) throws { try datapath.apply(EndpointEntry(row)) }
+
+    public func update(_ rows: [EndpointRow]) -> [RowFailure<EndpointRow>] {
+        datapath.apply(rows.map(EndpointEntry.init)).map { RowFailure(key: $0, error: $1) }
     }
 
     public func delete(_ key: Address) throws { try datapath.removeEndpoint(key) }
+}
+
+extension EndpointEntry {
+    fileprivate init(_ row: EndpointRow) {
+        self.init(address: row.address, identity: row.identity, node: row.node, local: row.local)
+    }
 }
 
 /// Where nodes are reached.

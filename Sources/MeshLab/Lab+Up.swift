@@ -95,8 +95,8 @@ extension Lab {
                 }
                 try LabFolder.make("\(plan.folder(of: node))/trust", mode: 0o700)
             }
-            let anchors = try LabTrust(plan: plan).issue(for: cluster)
-            peers.append((cluster, configurations.peer(cluster, anchors)))
+            let bundle = try LabTrust(plan: plan).issue(for: cluster)
+            peers.append((cluster, configurations.peer(cluster, bundle: bundle)))
         }
         for cluster in plan.clusters {
             for node in cluster.nodes {

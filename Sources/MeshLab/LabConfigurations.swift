@@ -42,14 +42,13 @@ struct LabConfigurations {
     }
 
     /// `peers.d/NAME.yaml` of the other clusters.
-    func peer(_ cluster: LabPlan.Cluster, _ trust: LabTrust.Anchors) -> String {
+    func peer(_ cluster: LabPlan.Cluster, bundle: String) -> String {
         let addresses = cluster.nodes.map { quote("\($0.underlay):\(Self.statePort)") }
         return """
             name: \(quote(cluster.name))
             id: \(cluster.id)
             addresses: [\(addresses.joined(separator: ", "))]
-            bundle: \(quote(trust.bundle))
-            ledgerKey: \(quote(trust.ledgerKey))
+            bundle: \(quote(bundle))
             charter:
               podPrefixes: [\(cluster.podPrefixes.map(quote).joined(separator: ", "))]
               serviceCIDRs: [\(cluster.serviceCIDRs.map(quote).joined(separator: ", "))]

@@ -7,9 +7,8 @@ public struct ByteWriter: Sendable {
     public init() {}
 
     public mutating func write(_ value: some FixedWidthInteger & UnsignedInteger) {
-        for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
-        }
+        // One step whatever the width: callers in other modules get this unspecialised.
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     /// Without a length: the reader must know how many follow.
@@ -65,7 +64,10 @@ public struct ByteReader: Sendable {
     public mutating func read<Value: FixedWidthInteger & UnsignedInteger>(
         _: Value.Type = Value.self
     ) throws(DecodingFault) -> Value {
-        try read(raw: Value.bitWidth / 8).reduce(0) { $0 << 8 | Value($1) }
+        let raw = try read(raw: Value.bitWidth / 8)
+        var value = Value.zero
+        withUnsafeMutableBytes(of: &value) { $0.copyBytes(from: raw) }
+        return Value(bigEndian: value)
     }
 
     public mutating func read(raw count: Int) throws(DecodingFault) -> ArraySlice<UInt8> {

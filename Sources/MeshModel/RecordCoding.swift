@@ -2,7 +2,7 @@
 
 extension NamespaceRecord {
     public func encode(into writer: inout ByteWriter) {
-        writer.write(name)
+        writer.write(text: name)
         writer.write(labels)
         writer.write(annotations)
     }
@@ -18,21 +18,19 @@ extension NodeRecord {
     public static let maximumOuterAddresses = 8
 
     public func encode(into writer: inout ByteWriter) {
-        writer.write(name)
-        writer.write(list: outerAddresses) { $0.write($1) }
+        writer.write(text: name)
+        writer.write(outerAddresses)
         writer.write(list: podPrefixes) {
             $0.write($1.address)
             $0.write($1.length)
         }
-        writer.write(zone)
+        writer.write(text: zone)
         writer.write(isRelay)
     }
 
     public init(from reader: inout ByteReader) throws(DecodingFault) {
         let name = try reader.readText("node name")
-        let outer = try reader.readList(max: Self.maximumOuterAddresses, "outer addresses") {
-            reader throws(DecodingFault) in try reader.readAddress()
-        }
+        let outer = try reader.readAddresses(max: Self.maximumOuterAddresses)
         guard !outer.isEmpty else { throw .invalid("outer addresses") }
         let prefixes = try reader.readList(max: RecordLimit.prefixes, "pod prefixes") {
             reader throws(DecodingFault) in try reader.readPrefix()
@@ -57,8 +55,8 @@ extension IdentityRecord {
 extension EndpointRecord {
     public func encode(into writer: inout ByteWriter) {
         writer.write(object)
-        writer.write(node)
-        writer.write(list: addresses) { $0.write($1) }
+        writer.write(text: node)
+        writer.write(addresses)
         writer.write(identity.rawValue)
         writer.write(labels)
     }
@@ -74,11 +72,11 @@ extension EndpointRecord {
 extension ServiceRecord {
     public func encode(into writer: inout ByteWriter) {
         writer.write(object)
-        writer.write(list: addresses) { $0.write($1) }
+        writer.write(addresses)
         writer.write(ports)
         writer.write(isGlobal)
         writer.write(isShared)
-        writer.write(affinity.rawValue)
+        writer.write(text: affinity.rawValue)
         writer.write(sessionAffinitySeconds)
     }
 
@@ -99,14 +97,14 @@ extension ServiceRecord {
 extension SliceRecord {
     public func encode(into writer: inout ByteWriter) {
         writer.write(object)
-        writer.write(service)
+        writer.write(text: service)
         writer.write(ports)
         writer.write(list: endpoints) { writer, endpoint in
-            writer.write(list: endpoint.addresses) { $0.write($1) }
+            writer.write(endpoint.addresses)
             writer.write(endpoint.isReady)
             writer.write(endpoint.isServing)
             writer.write(endpoint.isTerminating)
-            writer.write(endpoint.node)
+            writer.write(text: endpoint.node)
         }
     }
 
@@ -128,20 +126,50 @@ extension SliceRecord {
 extension ByteWriter {
     /// Sorted, so that equal records have equal bytes.
     fileprivate mutating func write(_ labels: Labels) {
-        write(list: labels.sorted { $0.key < $1.key }) { writer, label in
-            writer.write(label.key)
-            writer.write(label.value)
+        write(count: labels.count)
+        for label in labels.sorted(by: { $0.key < $1.key }) {
+            write(text: label.key)
+            write(text: label.value)
+        }
+    }
+
+    /// One byte below 128, else two with the highest bit set: there are many of them.
+    fileprivate mutating func write(count: Int) {
+        if count < 0x80 {
+            write(UInt8(count))
+        } else {
+            // What is longer than any reader takes must not read as something short.
+            write(UInt16(min(count, 0x7fff)) | 0x8000)
+        }
+    }
+
+    fileprivate mutating func write(text: String) {
+        write(count: text.utf8.count)
+        write(raw: text.utf8)
+    }
+
+    /// Each behind its length: 4 bytes for IPv4, 16 for IPv6.
+    fileprivate mutating func write(_ addresses: [Address]) {
+        write(count: addresses.count)
+        for address in addresses {
+            if let ipv4 = address.ipv4 {
+                write(UInt8(4))
+                write(ipv4)
+            } else {
+                write(UInt8(16))
+                write(address)
+            }
         }
     }
 
     fileprivate mutating func write(_ object: ObjectName) {
-        write(object.namespace)
-        write(object.name)
+        write(text: object.namespace)
+        write(text: object.name)
     }
 
     fileprivate mutating func write(_ ports: [ServicePort]) {
         write(list: ports) { writer, port in
-            writer.write(port.name)
+            writer.write(text: port.name)
             writer.write(port.transport.rawValue)
             writer.write(port.port)
         }
@@ -150,25 +178,54 @@ extension ByteWriter {
 
 extension ByteReader {
     fileprivate mutating func readText(_ name: String) throws(DecodingFault) -> String {
-        try readString(max: RecordLimit.text, name)
+        let count = try readCount()
+        guard count <= RecordLimit.text else { throw .tooLong(name) }
+        guard let text = String(validating: try read(raw: count), as: UTF8.self)
+        else { throw .invalid(name) }
+        return text
+    }
+
+    private mutating func readCount() throws(DecodingFault) -> Int {
+        let first = try read(UInt8.self)
+        guard first >= 0x80 else { return Int(first) }
+        let count = Int(first & 0x7f) << 8 | Int(try read(UInt8.self))
+        guard count >= 0x80 else { throw .invalid("count") }
+        return count
     }
 
     fileprivate mutating func readLabels() throws(DecodingFault) -> Labels {
-        let pairs = try readList(max: RecordLimit.labels, "labels") {
-            reader throws(DecodingFault) in
-            (try reader.readText("label"), try reader.readText("label value"))
+        let count = try readCount()
+        guard count <= RecordLimit.labels else { throw .tooLong("labels") }
+        var labels: Labels = [:]
+        for _ in 0..<count {
+            let key = try readText("label")
+            let value = try readText("label value")
+            if labels[key] == nil { labels[key] = value }
         }
-        return Dictionary(pairs) { first, _ in first }
+        return labels
     }
 
     fileprivate mutating func readObjectName() throws(DecodingFault) -> ObjectName {
         ObjectName(namespace: try readText("namespace"), name: try readText("name"))
     }
 
-    fileprivate mutating func readAddresses() throws(DecodingFault) -> [Address] {
-        try readList(max: RecordLimit.addresses, "addresses") {
-            reader throws(DecodingFault) in try reader.readAddress()
+    fileprivate mutating func readAddresses(
+        max: Int = RecordLimit.addresses
+    ) throws(DecodingFault) -> [Address] {
+        let count = try readCount()
+        guard count <= max else { throw .tooLong("addresses") }
+        var addresses: [Address] = []
+        for _ in 0..<count {
+            switch try read(UInt8.self) {
+            case 4: addresses.append(Address(ipv4: try read()))
+            case 16:
+                let address = try readAddress()
+                guard !address.isIPv4 else { throw .invalid("address") }
+                addresses.append(address)
+            default: throw .invalid("address")
+            }
         }
+        return addresses
     }
 
     fileprivate mutating func readPrefix() throws(DecodingFault) -> Prefix {

@@ -41,8 +41,9 @@ public struct RecordKey: Hashable, Comparable, Sendable {
 
 extension RecordKey: LosslessStringConvertible {
     public init?(_ text: String) {
-        let parts = text.split(separator: "/", maxSplits: 1)
-        guard parts.count == 2, text.utf8.count <= Self.maximumLength,
+        // Empty parts count: else one key would have many texts, and one record several keys.
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[1].isEmpty, text.utf8.count <= Self.maximumLength,
             let kind = RecordKind(rawValue: String(parts[0]))
         else { return nil }
         self.init(kind: kind, name: String(parts[1]))
@@ -79,7 +80,8 @@ public enum RecordLimit {
     public static let text = 1024
     public static let ports = 256
     public static let endpointsPerSlice = 1000
-    public static let valueBytes = 256 * 1024
+    /// As much as a ledger carries.
+    public static let valueBytes = 63 * 1024
 }
 
 /// Labels or annotations, 0...64 pairs.

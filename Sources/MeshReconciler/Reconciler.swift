@@ -3,28 +3,33 @@
 public import MeshModel
 public import MeshStore
 
-/// Makes a target hold what a table says, and writes back to each row what came of it.
+/// Makes a target hold what a table says, and writes back to the table what came of it.
 ///
 /// Sans-IO: the caller waits for the store's watch or for ``PassResult/nextRetry``, whichever comes
 /// first, and calls ``pass(_:now:full:)`` again.
 public struct Reconciler<Target: ReconcileTarget & ~Copyable>: ~Copyable {
-    public typealias Row = Target.Row
-    public typealias Key = Row.Key
-    public typealias TablePath = any WritableKeyPath<MeshTables, Table<Key, Row>> & Sendable
+    public typealias Key = Target.Row.Key
+    public typealias TablePath = any WritableKeyPath<MeshTables, Target.Rows> & Sendable
 
     /// What failed is tried again after this long, then after twice as long each time.
     public static var retryDelayMinimum: Duration { .milliseconds(50) }
     public static var retryDelayMaximum: Duration { .seconds(10) }
+    /// Failures that are remembered one by one. When there are more, all rows are tried again.
+    public static var retriesMaximum: Int { 4096 }
+    /// Rows that the target is given at once.
+    public static var blockMaximum: Int { 1024 }
 
     public var target: Target
     private let table: TablePath
     /// Of the table: changes up to here are taken over, or stand in `retries`.
     private var revision: UInt64 = 0
     private var retries: [Key: Retry] = [:]
+    /// For failures that `retries` had no room for.
+    private var retryOfAll = Retry()
     /// The target may hold keys that the table lacks. True at the start: they may be left over from
     /// an agent that ran before.
     private var needsPrune = true
-    private var pruneRetry = Retry()
+    private var retryOfPrune = Retry()
 
     /// - Parameter table: as in `Reconciler(target, table: \.frontends)`.
     public init(_ target: consuming Target, table: TablePath) {
@@ -43,100 +48,123 @@ public struct Reconciler<Target: ReconcileTarget & ~Copyable>: ~Copyable {
     ///   - full: updates every row, changed or not, and prunes: repairs what others did to the
     ///     target.
     public mutating func pass(_ store: MeshStore, now: Instant, full: Bool = false) -> PassResult {
-        let plan = plan(store, now: now, full: full)
-        var result = PassResult()
-        var reports: [(key: Key, revision: UInt64, status: RowStatus)] = []
+        let current = store.snapshot()[keyPath: table]
+        let changed = full ? nil : current.changedKeys(since: revision)
+        if changed == nil { needsPrune = true }
+        let isWhole = changed == nil || retryOfAll.isDue(at: now)
+        let due = retries.filter { $0.value.due <= now || full }.keys
+        let keys = Set(changed ?? []).union(due)
 
-        for key in plan.deletes.sorted() {
+        var pass = Pass(now: now)
+        let obsolete = obsoleteKeys(of: current, full: full, in: &pass)
+        delete(obsolete.union(keys.lazy.filter { !current.contains($0) }).sorted(), in: &pass)
+        if isWhole {
+            current.forEachBlock(of: Self.blockMaximum) { update($0, in: &pass) }
+        } else {
+            var rest = keys.sorted()[...]
+            while !rest.isEmpty {
+                update(rest.prefix(Self.blockMaximum).compactMap { current[$0] }, in: &pass)
+                rest = rest.dropFirst(Self.blockMaximum)
+            }
+        }
+        if pass.isOverflowing {
+            retryOfAll.fail(at: now, "")
+            needsPrune = true
+        } else if isWhole {
+            retryOfAll = Retry()
+        }
+        if isWhole || !keys.isEmpty { settle(store, through: current.revision) }
+        revision = current.revision
+        pass.result.nextRetry = nextRetry
+        return pass.result
+    }
+
+    private struct Pass {
+        let now: Instant
+        var result = PassResult()
+        /// There were more failures than are remembered.
+        var isOverflowing = false
+    }
+
+    /// What the target holds and the table lacks, if it is time to find out.
+    private mutating func obsoleteKeys(
+        of current: Target.Rows, full: Bool, in pass: inout Pass
+    ) -> Set<Key> {
+        guard needsPrune, current.isComplete, retryOfPrune.due <= pass.now || full else {
+            return []
+        }
+        do {
+            let obsolete = Set(try target.realised().lazy.filter { !current.contains($0) })
+            needsPrune = false
+            retryOfPrune = Retry()
+            return obsolete
+        } catch {
+            retryOfPrune.fail(at: pass.now, "\(error)")
+            pass.result.note(error)
+            return []
+        }
+    }
+
+    private mutating func delete(_ keys: [Key], in pass: inout Pass) {
+        for key in keys {
             do {
                 try target.delete(key)
                 retries[key] = nil
-                result.deleted += 1
+                pass.result.deleted += 1
             } catch {
-                retries[key, default: Retry()].fail(at: now)
-                result.note(error)
+                note(RowFailure(key: key, error: error), in: &pass)
             }
         }
-        for entry in plan.updates {
-            let key = entry.row.key
-            do {
-                try target.update(entry.row)
-                retries[key] = nil
-                result.updated += 1
-                reports.append((key, entry.revision, .done))
-            } catch {
-                retries[key, default: Retry()].fail(at: now)
-                result.note(error)
-                reports.append((key, entry.revision, .error("\(error)")))
-            }
-        }
-        if !reports.isEmpty {
-            let table = table
-            store.write { [reports] in
-                for report in reports {
-                    $0[keyPath: table].report(report.status, for: report.key, at: report.revision)
-                }
-            }
-        }
-        if let error = plan.pruneError { result.note(error) }
-        result.nextRetry = nextRetry
-        return result
     }
 
-    private struct Plan {
-        var deletes: Set<Key>
-        var updates: [Table<Key, Row>.Entry]
-        var pruneError: (any Error)?
+    private mutating func update(_ rows: [Target.Row], in pass: inout Pass) {
+        let failures = target.update(rows)
+        pass.result.updated += rows.count - failures.count
+        if !retries.isEmpty {
+            let failed = Set(failures.map(\.key))
+            for row in rows where !failed.contains(row.key) { retries[row.key] = nil }
+        }
+        for failure in failures { note(failure, in: &pass) }
     }
 
-    private mutating func plan(_ store: MeshStore, now: Instant, full: Bool) -> Plan {
-        let current = store.snapshot()[keyPath: table]
-        let changes = current.changes(since: revision)
-        revision = changes.revision
-        if full || changes.mayHaveMissedDeletes { needsPrune = true }
-
-        var deletes = Set(changes.deletes)
-        var updates = full ? current.entries : changes.upserts
-        let changed = Set(updates.map(\.row.key))
-        for (key, retry) in retries where !changed.contains(key) {
-            guard retry.due <= now || full else { continue }
-            if let entry = current.entry(for: key) {
-                updates.append(entry)
-            } else {
-                deletes.insert(key)
-            }
+    private mutating func note(_ failure: RowFailure<Target.Row>, in pass: inout Pass) {
+        pass.result.note(failure.error)
+        if retries.count < Self.retriesMaximum || retries[failure.key] != nil {
+            retries[failure.key, default: Retry()].fail(at: pass.now, "\(failure.error)")
+        } else {
+            pass.isOverflowing = true
         }
-        if updates.count != changed.count { updates.sort { $0.row.key < $1.row.key } }
+    }
 
-        var plan = Plan(deletes: deletes, updates: updates)
-        guard needsPrune, current.isComplete, pruneRetry.due <= now || full else { return plan }
-        do {
-            for key in try target.realised() where current.entry(for: key) == nil {
-                plan.deletes.insert(key)
-            }
-            needsPrune = false
-            pruneRetry = Retry()
-        } catch {
-            pruneRetry.fail(at: now)
-            plan.pruneError = error
+    private func settle(_ store: MeshStore, through revision: UInt64) {
+        let table = table
+        let failures = retries.mapValues(\.reason)
+        let isWhole = retryOfAll.failures == 0
+        store.write {
+            $0[keyPath: table].settle(through: revision, failures: failures, isWhole: isWhole)
         }
-        return plan
     }
 
     private var nextRetry: Instant? {
         var due = retries.values.map(\.due)
-        if needsPrune, pruneRetry.failures > 0 { due.append(pruneRetry.due) }
+        if retryOfAll.failures > 0 { due.append(retryOfAll.due) }
+        if needsPrune, retryOfPrune.failures > 0 { due.append(retryOfPrune.due) }
         return due.min()
     }
 
     private struct Retry {
         var failures = 0
         var due = Instant.zero
+        /// A sentence.
+        var reason = ""
 
-        mutating func fail(at now: Instant) {
+        func isDue(at now: Instant) -> Bool { failures > 0 && due <= now }
+
+        mutating func fail(at now: Instant, _ reason: String) {
             let delay = Reconciler.retryDelayMinimum * (1 << min(failures, 20))
             failures += 1
             due = now + min(delay, Reconciler.retryDelayMaximum)
+            self.reason = reason
         }
     }
 }
@@ -149,7 +177,7 @@ public struct PassResult: Sendable {
     public internal(set) var updated = 0
     public internal(set) var deleted = 0
     public internal(set) var failed = 0
-    /// A sentence. Rows carry their own reason in their status; failed deletions have no row.
+    /// A sentence. The table's statuses have each row's reason; failed deletions have no row.
     public internal(set) var firstFailure: String?
     /// When to run the next pass even if no table changes; nil if nothing failed.
     public internal(set) var nextRetry: Instant?

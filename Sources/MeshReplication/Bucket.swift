@@ -125,6 +125,24 @@ extension Bucket {
     }
 }
 
+extension Bucket {
+    /// Records by their keys; only theirs are copied out.
+    func entries(where isWanted: (ArraySlice<UInt8>) -> Bool) -> [LedgerEntry] {
+        var entries: [LedgerEntry] = []
+        var cursor = 0
+        while cursor < bytes.count {
+            let record = record(at: cursor)
+            cursor = record.whole.upperBound
+            guard isWanted(bytes[record.key]) else { continue }
+            entries.append(
+                LedgerEntry(
+                    key: String(decoding: bytes[record.key], as: UTF8.self),
+                    value: Array(bytes[record.value])))
+        }
+        return entries
+    }
+}
+
 extension Bucket: Sequence {
     /// Records in the order of their keys.
     func makeIterator() -> some IteratorProtocol<LedgerEntry> {
@@ -139,24 +157,23 @@ extension Bucket: Sequence {
     }
 
     /// What turns this bucket into `other`, keys ascending.
-    func changes(to other: Bucket) -> [LedgerChange] {
-        var changes: [LedgerChange] = []
+    func changes(to other: Bucket) -> [LedgerReplacement] {
+        var changes: [LedgerReplacement] = []
         var old = makeIterator()
         var new = other.makeIterator()
         var (left, right) = (old.next(), new.next())
         while left != nil || right != nil {
             if let before = left, right.map({ before.key < $0.key }) ?? true {
-                changes.append(LedgerChange(key: before.key, value: nil))
+                changes.append(
+                    LedgerReplacement(key: before.key, former: before.value, value: nil))
                 left = old.next()
             } else if let after = right {
-                if left?.key != after.key {
-                    changes.append(LedgerChange(key: after.key, value: after.value))
-                } else {
-                    if left?.value != after.value {
-                        changes.append(LedgerChange(key: after.key, value: after.value))
-                    }
-                    left = old.next()
+                let former = left?.key == after.key ? left?.value : nil
+                if former != after.value {
+                    changes.append(
+                        LedgerReplacement(key: after.key, former: former, value: after.value))
                 }
+                if left?.key == after.key { left = old.next() }
                 right = new.next()
             }
         }

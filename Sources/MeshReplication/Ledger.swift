@@ -10,8 +10,8 @@ public enum CommitFault: Error, Hashable, Sendable {
     /// The replica holds a newer epoch, or another writer's revision of this one: open a ledger with
     /// an epoch above it.
     case superseded(by: Position)
-    /// The ledger's key isn't the one that the owner's replicas verify with.
-    case foreignKey
+    /// The delegation isn't one of the owner's CA for this epoch and key.
+    case notDelegated
     case frozen(Position)
     case resourceVersionsTooLong(Int)
     /// The key could not sign.
@@ -29,24 +29,33 @@ public struct Ledger: Sendable {
     /// doesn't hold then is gone.
     public let epoch: UInt32
     private let key: Curve25519.Signing.PrivateKey
+    private let delegation: SignedDelegation
+    /// Changes in one batch at most.
+    private let batchChanges: Int
     /// Of the last commit.
     private var head: LedgerHead?
 
-    /// - Parameter epoch: 1 or more.
-    public init(owner: ClusterID, epoch: UInt32, key: Curve25519.Signing.PrivateKey) {
-        self.owner = owner
-        self.epoch = epoch
+    /// - Parameters:
+    ///   - delegation: says whose ledger this is, and which epoch.
+    ///   - key: the delegated one.
+    ///   - batchChanges: 1 or more; for a store that takes so many at once.
+    public init(
+        _ delegation: SignedDelegation, key: Curve25519.Signing.PrivateKey,
+        batchChanges: Int = .max
+    ) {
+        owner = delegation.delegation.owner
+        epoch = delegation.delegation.epoch
+        self.delegation = delegation
         self.key = key
+        self.batchChanges = batchChanges
     }
-
-    public var publicKey: Curve25519.Signing.PublicKey { key.publicKey }
 
     /// What a commit did to the replica.
     public struct Commit: Sendable {
         /// One a revision; empty if nothing changed.
         public let batches: [Batch]
         /// What really changed, in the order of the batches.
-        public let changes: [LedgerChange]
+        public let changes: [LedgerReplacement]
         /// Changes whose key or value no ledger can carry; the rest is committed.
         public let refused: [RefusedRecord]
     }
@@ -70,20 +79,24 @@ public struct Ledger: Sendable {
         guard resourceVersions.count <= ReplicationLimit.resourceVersionBytes
         else { throw .resourceVersionsTooLong(resourceVersions.count) }
         let (effective, refused) = Self.sort(changes, against: replica)
+        let replacements = effective.map {
+            LedgerReplacement($0, former: replica.contents.value(of: $0.key).map(Array.init))
+        }
         var batches: [Batch] = []
         var rest = effective[...]
         while !rest.isEmpty || replica.position.epoch < epoch {
-            let group = Self.prefixThatFits(rest)
+            let group = prefixThatFits(rest)
             batches.append(try append(Array(group), resourceVersions, to: &replica))
             rest = rest.dropFirst(group.count)
         }
-        return Commit(batches: batches, changes: effective, refused: refused)
+        return Commit(batches: batches, changes: replacements, refused: refused)
     }
 
     private func checkTurn(on replica: Replica) throws(CommitFault) {
         guard replica.owner == owner,
-            replica.key.rawRepresentation == publicKey.rawRepresentation
-        else { throw .foreignKey }
+            delegation.delegation.key == Array(key.publicKey.rawRepresentation),
+            head != nil || delegation.isSigned(by: replica.authority)
+        else { throw .notDelegated }
         guard replica.position.epoch < epoch || replica.head == head
         else { throw .superseded(by: replica.position) }
         guard !replica.isFrozen || replica.position.epoch < epoch
@@ -97,7 +110,7 @@ public struct Ledger: Sendable {
         contents.apply(changes)
         let opens = replica.position.epoch < epoch
         let byShard = Dictionary(grouping: changes) {
-            Placement.shard(ofBucket: Placement.bucket(of: $0.key.utf8))
+            Placement.shard(ofKey: $0.key.utf8)
         }
         let bodies = byShard.sorted { $0.key < $1.key }.map { shard, changes in
             Batch.Body(
@@ -106,9 +119,13 @@ public struct Ledger: Sendable {
         let header = BatchHeader(
             owner: owner,
             position: opens ? Position(epoch: epoch, revision: 1) : replica.position.next,
-            previous: opens ? .zero : replica.head.hash,
+            previous: opens ? delegation.hash : replica.head.hash,
             stateRoot: contents.root,
-            shards: bodies.map { .init(shard: $0.shard, hash: LedgerDigest(of: $0.bytes)) },
+            shards: bodies.map {
+                BatchHeader.ChangedShard(
+                    shard: $0.shard, body: LedgerDigest(of: $0.bytes),
+                    state: contents.shardHashes[$0.shard])
+            },
             resourceVersions: resourceVersions)
         let signed: SignedHeader
         do {
@@ -116,8 +133,8 @@ public struct Ledger: Sendable {
         } catch {
             throw .signing("\(error)")
         }
-        let batch = Batch(signed: signed, bodies: bodies)
-        replica.append(signed, message: Message.batch(batch).encoded, contents: contents)
+        let batch = Batch(signed: signed, delegation: opens ? delegation : nil, bodies: bodies)
+        replica.append(batch, message: Message.batch(batch).encoded, contents: contents)
         head = signed.head
         return batch
     }
@@ -154,11 +171,11 @@ extension Ledger {
         return (ordered.map(\.change), refused.sorted { $0.key < $1.key })
     }
 
-    private static func prefixThatFits(
+    private func prefixThatFits(
         _ changes: ArraySlice<LedgerChange>
     ) -> ArraySlice<LedgerChange> {
         var room = ReplicationLimit.bodyBytes
-        return changes.prefix {
+        return changes.prefix(batchChanges).prefix {
             room -= ShardBody.size(of: $0)
             return room >= 0
         }

@@ -35,19 +35,23 @@ public struct LedgerChange: Hashable, Sendable {
     }
 }
 
-/// Where a key belongs: 0...255, of which the high four bits are its shard.
-enum Placement {
-    /// FNV-1a, folded. It spreads keys, it protects nothing: whoever writes an owner's keys could
-    /// only make that owner's own buckets uneven.
-    static func bucket(of key: some Sequence<UInt8>) -> Int {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in key { hash = (hash ^ UInt64(byte)) &* 0x0100_0000_01b3 }
-        hash ^= hash >> 32
-        let shard = Int(hash & 15)
-        return shard * ReplicationLimit.bucketsPerShard + Int(hash >> 4 & 15)
+/// A change with what stood there before.
+public struct LedgerReplacement: Hashable, Sendable {
+    public let key: String
+    /// Nil: nothing.
+    public let former: [UInt8]?
+    /// Nil: deleted.
+    public let value: [UInt8]?
+
+    public init(key: String, former: [UInt8]?, value: [UInt8]?) {
+        self.key = key
+        self.former = former
+        self.value = value
     }
 
-    static func shard(ofBucket bucket: Int) -> Int { bucket / ReplicationLimit.bucketsPerShard }
+    init(_ change: LedgerChange, former: [UInt8]?) {
+        self.init(key: change.key, former: former, value: change.value)
+    }
 }
 
 /// Whether `key` may stand in a ledger. ASCII only, so that text, bytes and their orders agree.

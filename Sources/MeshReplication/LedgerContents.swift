@@ -6,7 +6,7 @@
 /// SHA-256. A change rehashes the buckets it touches. Copies share what didn't change.
 struct LedgerContents: Sendable {
     private(set) var buckets: [Bucket]
-    private var shards: [LedgerDigest]
+    private(set) var shardHashes: [LedgerDigest]
     private(set) var root: LedgerDigest
 
     static let empty = LedgerContents(
@@ -14,25 +14,18 @@ struct LedgerContents: Sendable {
 
     private init(buckets: [Bucket]) {
         self.buckets = buckets
-        shards = Self.shards(over: buckets.map(\.hash))
-        root = LedgerDigest(combining: shards)
+        shardHashes = (0..<ReplicationLimit.shards).map { shard in
+            LedgerDigest(
+                combining: buckets[Placement.buckets(ofShard: shard)].lazy.map(\.hash))
+        }
+        root = LedgerDigest(combining: shardHashes)
     }
 
     var count: Int { buckets.reduce(0) { $0 + $1.count } }
     var byteCount: Int { buckets.reduce(0) { $0 + $1.bytes.count } }
-    var bucketHashes: [LedgerDigest] { buckets.map(\.hash) }
 
-    /// The root that a snapshot of these buckets must have.
-    static func root(over bucketHashes: [LedgerDigest]) -> LedgerDigest {
-        LedgerDigest(combining: shards(over: bucketHashes))
-    }
-
-    private static func shards(over bucketHashes: [LedgerDigest]) -> [LedgerDigest] {
-        (0..<ReplicationLimit.shards).map { shard in
-            let first = shard * ReplicationLimit.bucketsPerShard
-            return LedgerDigest(
-                combining: bucketHashes[first..<first + ReplicationLimit.bucketsPerShard])
-        }
+    func bucketHashes(ofShard shard: Int) -> some Collection<LedgerDigest> {
+        buckets[Placement.buckets(ofShard: shard)].lazy.map(\.hash)
     }
 
     func value(of key: String) -> ArraySlice<UInt8>? {
@@ -40,9 +33,13 @@ struct LedgerContents: Sendable {
         return buckets[Placement.bucket(of: bytes)].value(of: bytes)
     }
 
-    /// - Parameter changes: in any order, keys unique.
+    /// - Parameters:
+    ///   - changes: in any order, keys unique.
+    ///   - untracked: hashes of changed shards whose records aren't held here.
     /// - Complexity: one pass over each bucket that is touched.
-    mutating func apply(_ changes: [LedgerChange]) {
+    mutating func apply(
+        _ changes: [LedgerChange], untracked: [Int: LedgerDigest] = [:]
+    ) {
         let ordered = changes.map(PackedChange.init).sorted(by: PackedChange.inOrder)
         var rest = ordered[...]
         var touched: Set<Int> = []
@@ -52,22 +49,27 @@ struct LedgerContents: Sendable {
             touched.insert(Placement.shard(ofBucket: first.bucket))
             rest = rest.dropFirst(group.count)
         }
-        rehash(touched)
+        rehash(touched, untracked)
     }
 
-    mutating func replace(_ replacements: [(index: Int, bucket: Bucket)]) {
+    /// - Parameter untracked: hashes of the shards that aren't held here; their buckets become empty.
+    mutating func replace(
+        _ replacements: [(index: Int, bucket: Bucket)], untracked: [Int: LedgerDigest] = [:]
+    ) {
         for (index, bucket) in replacements { buckets[index] = bucket }
-        rehash(Set(replacements.map { Placement.shard(ofBucket: $0.index) }))
+        for shard in untracked.keys {
+            for index in Placement.buckets(ofShard: shard) { buckets[index] = .empty }
+        }
+        // All: a shard may become a tracked one without a bucket to replace, if it is empty.
+        rehash(Set(0..<ReplicationLimit.shards).subtracting(untracked.keys), untracked)
     }
 
-    private mutating func rehash(_ touched: Set<Int>) {
+    private mutating func rehash(_ touched: Set<Int>, _ untracked: [Int: LedgerDigest]) {
         for shard in touched {
-            let first = shard * ReplicationLimit.bucketsPerShard
-            shards[shard] = LedgerDigest(
-                combining: buckets[first..<first + ReplicationLimit.bucketsPerShard].lazy
-                    .map(\.hash))
+            shardHashes[shard] = LedgerDigest(combining: bucketHashes(ofShard: shard))
         }
-        root = LedgerDigest(combining: shards)
+        for (shard, hash) in untracked { shardHashes[shard] = hash }
+        root = LedgerDigest(combining: shardHashes)
     }
 }
 

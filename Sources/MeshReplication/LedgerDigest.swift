@@ -71,6 +71,13 @@ extension ByteReader {
         try LedgerDigest(from: &self)
     }
 
+    mutating func readDigests(_ count: Int) throws(DecodingFault) -> [LedgerDigest] {
+        var digests: [LedgerDigest] = []
+        digests.reserveCapacity(count)
+        for _ in 0..<count { digests.append(try readDigest()) }
+        return digests
+    }
+
     mutating func readOwner() throws(DecodingFault) -> ClusterID {
         guard let owner = ClusterID(rawValue: try read()) else { throw .invalid("owner") }
         return owner

@@ -14,6 +14,15 @@ public struct LogWindowLimit: Hashable, Sendable {
         self.bytes = bytes
     }
 
+    /// For each of `count` owners, so that all of them together stay small.
+    public static func shared(among count: Int) -> LogWindowLimit {
+        let bytes = ReplicationLimit.sharedWindowBytes / max(count, 1)
+        return LogWindowLimit(
+            batches: ReplicationLimit.windowBatches,
+            bytes: min(
+                max(bytes, ReplicationLimit.leastWindowBytes), ReplicationLimit.windowBytes))
+    }
+
     public static let standard = LogWindowLimit(
         batches: ReplicationLimit.windowBatches, bytes: ReplicationLimit.windowBytes)
 }
@@ -25,6 +34,18 @@ struct LogWindow: Sendable {
         let head: LedgerHead
         /// The encoded ``Message/batch(_:)``.
         let message: [UInt8]
+        /// Shards that the batch changes, and those of them whose bodies the message has.
+        let changed: ShardSet
+        let present: ShardSet
+
+        /// What to send to a reader of `interest`; nil if the message lacks something of it.
+        func message(for interest: ShardSet) -> [UInt8]? {
+            let wanted = changed.intersection(interest)
+            guard wanted.isSubset(of: present) else { return nil }
+            guard wanted != present, case .batch(let batch)? = try? Message(decoding: message)
+            else { return message }
+            return Message.batch(batch.keeping(interest)).encoded
+        }
     }
 
     private let limit: LogWindowLimit

@@ -11,7 +11,7 @@ enum Message: Hashable, Sendable {
     case heads([OwnerHead])
     case batch(Batch)
     /// A header that contradicts what the receiver said it holds.
-    case evidence(SignedHeader)
+    case evidence(LedgerProof)
     case offer(SnapshotOffer)
     case accept(SnapshotAcceptance)
     case chunk(SnapshotChunk)
@@ -19,10 +19,32 @@ enum Message: Hashable, Sendable {
     case requestSnapshot(ClusterID)
     /// Bytes of counted messages received so far on this link.
     case acknowledge(UInt64)
+    /// How long ago the sender last knew its state of an owner to be the owner's newest.
+    case ages([OwnerAge])
+    /// The sender holds a revision now: what an acknowledgement to those who reported it rests on.
+    case holds(ClusterID, Position)
 
     struct OwnerHead: Hashable, Sendable {
         let owner: ClusterID
         let head: LedgerHead
+        /// Shards that the sender wants: a snapshot must have them.
+        let interest: ShardSet
+        /// Shards that it has: batches must have their bodies, and need no others.
+        let held: ShardSet
+
+        init(owner: ClusterID, head: LedgerHead, interest: ShardSet, held: ShardSet? = nil) {
+            self.owner = owner
+            self.head = head
+            self.interest = interest
+            self.held = held ?? interest
+        }
+    }
+
+    struct OwnerAge: Hashable, Sendable {
+        let owner: ClusterID
+        let position: Position
+        /// Held time summed over all hops; the time under way isn't in it.
+        let milliseconds: UInt32
     }
 
     enum Kind: UInt8, CaseIterable {
@@ -34,11 +56,13 @@ enum Message: Hashable, Sendable {
         case chunk = 6
         case requestSnapshot = 7
         case acknowledge = 8
+        case ages = 9
+        case holds = 10
 
         var isCounted: Bool {
             switch self {
             case .batch, .offer, .chunk: true
-            case .heads, .evidence, .accept, .requestSnapshot, .acknowledge: false
+            case .heads, .evidence, .accept, .requestSnapshot, .acknowledge, .ages, .holds: false
             }
         }
     }
@@ -63,6 +87,8 @@ extension Message {
         case .chunk: .chunk
         case .requestSnapshot: .requestSnapshot
         case .acknowledge: .acknowledge
+        case .ages: .ages
+        case .holds: .holds
         }
     }
 
@@ -74,10 +100,9 @@ extension Message {
         case .heads(let heads):
             writer.write(list: heads) { $0.write($1) }
         case .batch(let batch): batch.encode(into: &writer)
-        case .evidence(let signed): signed.encode(into: &writer)
+        case .evidence(let proof): proof.encode(into: &writer)
         case .offer(let offer):
-            offer.signed.encode(into: &writer)
-            for hash in offer.bucketHashes { writer.write(hash) }
+            offer.encode(into: &writer)
         case .accept(let acceptance):
             writer.write(acceptance.owner.rawValue)
             writer.write(acceptance.position)
@@ -90,6 +115,10 @@ extension Message {
             writer.write(field: chunk.bytes)
         case .requestSnapshot(let owner): writer.write(owner.rawValue)
         case .acknowledge(let count): writer.write(count)
+        case .ages(let ages): writer.write(list: ages) { $0.write($1) }
+        case .holds(let owner, let position):
+            writer.write(owner.rawValue)
+            writer.write(position)
         }
         return writer.bytes
     }
@@ -127,12 +156,18 @@ extension Message {
                     reader throws(DecodingFault) in try reader.readOwnerHead()
                 })
         case .batch: .batch(try Batch(from: &reader))
-        case .evidence: .evidence(try SignedHeader(from: &reader))
-        case .offer: .offer(try reader.readOffer())
+        case .evidence: .evidence(try LedgerProof(from: &reader))
+        case .offer: .offer(try SnapshotOffer(from: &reader))
         case .accept: .accept(try reader.readAcceptance())
         case .chunk: .chunk(try reader.readChunk())
         case .requestSnapshot: .requestSnapshot(try reader.readOwner())
         case .acknowledge: .acknowledge(try reader.read())
+        case .ages:
+            .ages(
+                try reader.readList(max: ReplicationLimit.headsPerMessage, "ages") {
+                    reader throws(DecodingFault) in try reader.readOwnerAge()
+                })
+        case .holds: .holds(try reader.readOwner(), try reader.readPosition())
         }
     }
 }
@@ -142,6 +177,14 @@ extension ByteWriter {
         write(head.owner.rawValue)
         write(head.head.position)
         write(head.head.hash)
+        write(head.interest.rawValue)
+        write(head.held.rawValue)
+    }
+
+    fileprivate mutating func write(_ age: Message.OwnerAge) {
+        write(age.owner.rawValue)
+        write(age.position)
+        write(age.milliseconds)
     }
 }
 
@@ -149,15 +192,13 @@ extension ByteReader {
     fileprivate mutating func readOwnerHead() throws(DecodingFault) -> Message.OwnerHead {
         Message.OwnerHead(
             owner: try readOwner(),
-            head: LedgerHead(position: try readPosition(), hash: try readDigest()))
+            head: LedgerHead(position: try readPosition(), hash: try readDigest()),
+            interest: ShardSet(rawValue: try read()), held: ShardSet(rawValue: try read()))
     }
 
-    fileprivate mutating func readOffer() throws(DecodingFault) -> SnapshotOffer {
-        let signed = try SignedHeader(from: &self)
-        var hashes: [LedgerDigest] = []
-        hashes.reserveCapacity(ReplicationLimit.buckets)
-        for _ in 0..<ReplicationLimit.buckets { hashes.append(try readDigest()) }
-        return SnapshotOffer(signed: signed, bucketHashes: hashes)
+    fileprivate mutating func readOwnerAge() throws(DecodingFault) -> Message.OwnerAge {
+        Message.OwnerAge(
+            owner: try readOwner(), position: try readPosition(), milliseconds: try read())
     }
 
     fileprivate mutating func readAcceptance() throws(DecodingFault) -> SnapshotAcceptance {
@@ -174,5 +215,18 @@ extension ByteReader {
             owner: try readOwner(), position: try readPosition(), bucket: try read(),
             isLast: try readBool(),
             bytes: Array(try readField(max: ReplicationLimit.chunkBytes, "chunk")))
+    }
+}
+
+extension LedgerProof {
+    func encode(into writer: inout ByteWriter) {
+        signed.encode(into: &writer)
+        writer.write(delegation != nil)
+        delegation?.encode(into: &writer)
+    }
+
+    init(from reader: inout ByteReader) throws(DecodingFault) {
+        signed = try SignedHeader(from: &reader)
+        delegation = try reader.readBool() ? SignedDelegation(from: &reader) : nil
     }
 }

@@ -13,12 +13,20 @@ public enum RejectionReason: Error, Hashable, Sendable {
     case unknownOwner(ClusterID)
     /// The link may not carry this owner.
     case ownerNotAllowed(ClusterID)
-    /// The header isn't signed by its owner's key.
+    /// The header isn't signed with the key that its owner delegated for its epoch.
     case badSignature(ClusterID)
+    /// The delegation is missing or not one of the owner's CA.
+    case badDelegation(ClusterID)
+    /// The delegation has ended: the owner's publisher or this node's clock is wrong.
+    case expiredDelegation(ClusterID)
     /// A shard's body doesn't have the hash that the signed header gives.
     case bodyMismatch(ClusterID, shard: Int)
-    /// A changed shard was left out, but this replica wants all of them.
+    /// A changed shard was left out that this replica wants.
     case missingShard(ClusterID, shard: Int)
+    /// A snapshot leaves out shards that this replica wants.
+    case missingShards(ClusterID)
+    /// The owner changes more than its charter allows: taken later.
+    case overRate(ClusterID)
     /// Signed by its owner, and still no valid body: the owner's publisher is broken.
     case malformedBody(ClusterID, DecodingFault)
     /// The batch doesn't lead to the state that its header signs: this replica's state or the
@@ -30,7 +38,8 @@ public enum RejectionReason: Error, Hashable, Sendable {
     case rootMismatch(ClusterID)
     /// A bucket of a snapshot doesn't have its hash: the link's snapshots are no longer taken.
     case bucketMismatch(ClusterID, bucket: Int)
-    /// A message that answers nothing: a chunk out of turn, an acceptance of no offer.
+    /// A chunk out of turn, or a batch of another history than this replica's by a writer whose
+    /// delegation isn't here: the peer shows it once it hears where this replica stands.
     case unexpectedMessage(ClusterID)
     /// More bytes acknowledged than were sent, or fewer than before.
     case invalidAcknowledgement
@@ -39,11 +48,11 @@ public enum RejectionReason: Error, Hashable, Sendable {
     /// configurations differ, or through the owner's own fault.
     public var isViolation: Bool {
         switch self {
-        case .malformed, .ownerNotAllowed, .badSignature, .bodyMismatch, .rootMismatch,
-            .bucketMismatch, .invalidAcknowledgement:
+        case .malformed, .ownerNotAllowed, .badSignature, .badDelegation, .bodyMismatch,
+            .rootMismatch, .bucketMismatch, .invalidAcknowledgement:
             true
-        case .unknownMessage, .unknownOwner, .missingShard, .malformedBody, .stateMismatch,
-            .frozen, .unexpectedMessage:
+        case .unknownMessage, .unknownOwner, .expiredDelegation, .missingShard, .missingShards,
+            .overRate, .malformedBody, .stateMismatch, .frozen, .unexpectedMessage:
             false
         }
     }
@@ -56,8 +65,12 @@ public enum RejectionReason: Error, Hashable, Sendable {
         case .unknownOwner: "unknown_owner"
         case .ownerNotAllowed: "owner_not_allowed"
         case .badSignature: "bad_signature"
+        case .badDelegation: "bad_delegation"
+        case .expiredDelegation: "expired_delegation"
         case .bodyMismatch: "body_mismatch"
         case .missingShard: "missing_shard"
+        case .missingShards: "missing_shards"
+        case .overRate: "over_rate"
         case .malformedBody: "malformed_body"
         case .stateMismatch: "state_mismatch"
         case .frozen: "frozen"

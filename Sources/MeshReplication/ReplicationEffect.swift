@@ -18,44 +18,30 @@ public struct ReplicationLink: RawRepresentable, Hashable, Comparable, Sendable 
 public enum OwnerScope: Hashable, Sendable {
     case all
     case only(Set<ClusterID>)
+    case allBut(ClusterID)
 
     func allows(_ owner: ClusterID) -> Bool {
         switch self {
         case .all: true
         case .only(let owners): owners.contains(owner)
+        case .allBut(let other): owner != other
         }
     }
 }
 
-/// Whether this node wants to see a record: where an importer enforces the exporter's charter.
-public enum RecordDecision: Hashable, Sendable {
-    case accept
-    /// With a reason an operator understands.
-    case refuse(String)
-}
-
-/// Must depend on its arguments only.
-public typealias RecordFilter = @Sendable (ClusterID, LedgerEntry) -> RecordDecision
-
+/// A change that no ledger can carry, with a reason an operator understands.
 public struct RefusedRecord: Hashable, Sendable {
     public let key: String
     public let reason: String
 }
 
-/// How the view of one owner changed.
-///
-/// The view at a position is every record of the owner's state there that the filter accepts,
-/// whatever stood there before: a refused record is deleted from the view, not kept at its last
-/// value. The replica keeps it for others. Records are unread; whoever reads them keeps its own
-/// last good value of one that it can't decode.
+/// How one owner's records changed: unread, and unfiltered.
 public struct LedgerUpdate: Hashable, Sendable {
     public let owner: ClusterID
     public let position: Position
-    /// New values; the key may be unknown to this version.
-    public let puts: [LedgerEntry]
-    /// May name keys that the view never had.
-    public let deletes: [String]
-    /// Each is among ``deletes`` too.
+    /// Each key once; it may be unknown to this version.
+    public let changes: [LedgerReplacement]
+    /// Of what this node published itself.
     public let refused: [RefusedRecord]
 }
 
@@ -63,6 +49,11 @@ public struct LedgerUpdate: Hashable, Sendable {
 public enum ReplicationEffect: Hashable, Sendable {
     case send([UInt8], over: ReplicationLink)
     case changed(LedgerUpdate)
+    /// The replica's next batch, for the journal. Of the ledger that is open here nothing is sent
+    /// before ``Synchroniser/release(through:into:)``.
+    case append(ClusterID, Position, message: [UInt8])
+    /// The replica's state was replaced: the journal needs ``Synchroniser/takeCheckpoint(of:)``.
+    case replaced(ClusterID)
     /// To be counted; see ``RejectionReason/isViolation``.
     case rejected(RejectionReason, from: ReplicationLink)
     /// An alarm: the owner signed two histories. Its state stays as it is until its next epoch.

@@ -16,6 +16,10 @@ public enum ReplicationLimit {
     public static let bodyBytes = 64 * 1024
     public static let headerBytes = 4 * 1024
     public static let resourceVersionBytes = 1024
+    /// A delegation, and its signature.
+    static let delegationBytes = 512
+    /// How far a delegation's end is stretched, for clocks differ.
+    public static let clockSkewSeconds: UInt64 = 300
     /// One bucket of a snapshot: 1/256 of an owner's state.
     public static let bucketBytes = 4 * 1024 * 1024
     /// Part of a bucket carried by one message.
@@ -29,6 +33,14 @@ public enum ReplicationLimit {
     public static let windowBatches = 65_536
     /// Bytes that a log window keeps at most.
     public static let windowBytes = 16 * 1024 * 1024
+
+    /// Bytes that the log windows of other clusters keep together, unless there are more than 1,024.
+    public static let sharedWindowBytes = 64 * 1024 * 1024
+    /// Some hundred batches: about ten minutes of a cluster's usual changes.
+    public static let leastWindowBytes = 64 * 1024
+
+    /// Batches journaled behind a checkpoint before the next one is due, unless the state is larger.
+    public static let checkpointBytes = 4 * 1024 * 1024
 
     /// A newcomer that lacks more batches gets a snapshot at once: it is applied in one step.
     public static let newcomerBatches = 8

@@ -19,6 +19,8 @@ struct ReplicationSession: Sendable {
     let scope: OwnerScope
     /// Owners that the peer named: it hears of no others.
     private var cursors: OrderedDictionary<ClusterID, Cursor> = [:]
+    /// What the peer wants of each, and what it has of that.
+    private var interests: [ClusterID: (wanted: ShardSet, held: ShardSet)] = [:]
     private var flow = FlowControl()
     /// Where the peer says it stands. Unproven, so good for reports and for nothing else.
     private(set) var claims: OrderedDictionary<ClusterID, Position> = [:]
@@ -48,23 +50,48 @@ extension ReplicationSession {
         effects.append(.send(bytes, over: link))
     }
 
-    /// Sends the next message about an owner that the peer lacks and the window admits.
+    /// Sends the next change of an owner that the peer lacks and the window admits.
     ///
+    /// - Parameter end: how far history may be told yet.
     /// - Returns: whether there was one.
     mutating func advance(
-        _ replica: Replica, into effects: inout [ReplicationEffect]
+        _ replica: Replica, through end: Position, into effects: inout [ReplicationEffect]
+    ) -> Bool {
+        guard case .at(let head) = cursors[replica.owner], head.position < end,
+            flow.admitsChanges(), let (entry, message) = delta(after: head, of: replica)
+        else { return false }
+        send(message, into: &effects)
+        cursors[replica.owner] = .at(entry.head)
+        return true
+    }
+
+    private func delta(
+        after head: LedgerHead, of replica: Replica
+    ) -> (LogWindow.Entry, [UInt8])? {
+        guard head != .origin || replica.log.count <= ReplicationLimit.newcomerBatches,
+            var entry = replica.log.entry(after: head)
+        else { return nil }
+        if replica.flaws.contains(.windowOffByOne) {
+            entry = replica.log.entry(after: entry.head) ?? entry
+        }
+        guard
+            let message = entry.message(for: interests[replica.owner]?.held ?? .all)
+        else { return nil }
+        return (entry, message)
+    }
+
+    /// Sends a snapshot's next part, or offers one where no change leads on.
+    ///
+    /// - Parameter end: how far history may be told yet; a snapshot waits for all of it.
+    /// - Returns: whether there was anything to send.
+    mutating func advanceSnapshot(
+        _ replica: Replica, through end: Position, into effects: inout [ReplicationEffect]
     ) -> Bool {
         switch cursors[replica.owner] {
-        case .at(let head) where head.position < replica.position:
-            guard let entry = replica.log.entry(after: head),
-                head != .origin || replica.log.count <= ReplicationLimit.newcomerBatches
-            else { return offer(replica, into: &effects) }
-            guard flow.admitsChanges() else { return false }
-            send(entry.message, into: &effects)
-            cursors[replica.owner] = .at(entry.head)
-            return true
+        case .at(let head) where head.position < end && delta(after: head, of: replica) == nil:
+            return replica.position <= end && offer(replica, into: &effects)
         case .offered(let snapshot)
-        where snapshot.offer.position.epoch < replica.position.epoch:
+        where snapshot.offer.position.epoch < replica.position.epoch && replica.position <= end:
             // A frozen peer ignores offers of its epoch; it waits for this one.
             return offer(replica, into: &effects)
         case .sending(var snapshot):
@@ -81,7 +108,9 @@ extension ReplicationSession {
     private mutating func offer(
         _ replica: Replica, into effects: inout [ReplicationEffect]
     ) -> Bool {
-        guard flow.admitsSnapshot(), let snapshot = OutgoingSnapshot(of: replica)
+        guard flow.admitsSnapshot(),
+            let snapshot = OutgoingSnapshot(
+                of: replica, shards: interests[replica.owner]?.wanted ?? .all)
         else { return false }
         send(.offer(snapshot.offer), into: &effects)
         cursors[replica.owner] = .offered(snapshot)
@@ -104,14 +133,26 @@ extension ReplicationSession {
     mutating func didAnnounce() { hasAnnounced = true }
 
     /// The peer says that it stands at `head`: whatever was under way to it, it goes on from there.
-    mutating func peerStands(at head: LedgerHead, of owner: ClusterID) {
+    mutating func peerStands(
+        at head: LedgerHead, of owner: ClusterID, wanting interest: ShardSet, holding held: ShardSet
+    ) {
         cursors[owner] = .at(head)
-        claims[owner] = max(claims[owner] ?? .origin, head.position)
+        interests[owner] = (interest, held)
+        peerClaims(head.position, of: owner)
+    }
+
+    /// Whether the peer wants `shards` of an owner, so that it has them sooner or later.
+    func peerWants(_ shards: ShardSet, of owner: ClusterID) -> Bool {
+        interests[owner].map { shards.isSubset(of: $0.wanted) } ?? false
+    }
+
+    mutating func peerClaims(_ position: Position, of owner: ClusterID) {
+        claims[owner] = max(claims[owner] ?? .origin, position)
     }
 
     /// The peer sent what leads to `head`, so it needs nothing before.
     mutating func peerHolds(_ head: LedgerHead, of owner: ClusterID) {
-        claims[owner] = max(claims[owner] ?? .origin, head.position)
+        peerClaims(head.position, of: owner)
         let reached: Position
         switch cursors[owner] {
         case .at(let head): reached = head.position
@@ -121,22 +162,32 @@ extension ReplicationSession {
         if reached <= head.position { cursors[owner] = .at(head) }
     }
 
-    mutating func peerAccepted(_ acceptance: SnapshotAcceptance) {
-        // An answer to an offer that was withdrawn since is no fault.
-        guard case .offered(let snapshot) = cursors[acceptance.owner],
-            snapshot.offer.position == acceptance.position
-        else { return }
-        cursors[acceptance.owner] = .sending(snapshot.accepting(acceptance.buckets))
+    mutating func peerAccepted(
+        _ acceptance: SnapshotAcceptance, of replica: Replica, through end: Position,
+        into effects: inout [ReplicationEffect]
+    ) {
+        switch cursors[acceptance.owner] {
+        case .offered(let snapshot) where snapshot.offer.position == acceptance.position:
+            cursors[acceptance.owner] = .sending(snapshot.accepting(acceptance.buckets))
+        case .at:
+            // The offer was withdrawn for something that the peer said before it accepted, so it
+            // still wants one.
+            peerRequestedSnapshot(of: replica, through: end, into: &effects)
+        case .offered, .sending, nil: break
+        }
     }
 
     mutating func peerRequestedSnapshot(
-        of replica: Replica, into effects: inout [ReplicationEffect]
+        of replica: Replica, through end: Position, into effects: inout [ReplicationEffect]
     ) {
-        guard cursors[replica.owner] != nil else { return }
+        // Who can't offer goes on with deltas.
+        guard cursors[replica.owner] != nil,
+            (interests[replica.owner]?.wanted ?? .all).isSubset(of: replica.held)
+        else { return }
         // From the origin with a hash that no window holds: only a snapshot leads on.
         cursors[replica.owner] = .at(
             LedgerHead(position: .origin, hash: LedgerDigest(of: [])))
-        _ = advance(replica, into: &effects)
+        _ = advanceSnapshot(replica, through: end, into: &effects)
     }
 }
 

@@ -40,7 +40,7 @@ enum ShardBody {
         var changes: [LedgerChange] = []
         while !reader.isAtEnd {
             let key = try reader.readLedgerKey()
-            guard Placement.shard(ofBucket: Placement.bucket(of: key.utf8)) == shard
+            guard Placement.shard(ofKey: key.utf8) == shard
             else { throw .invalid("shard of key") }
             if let last = changes.last, last.key >= key { throw .invalid("order of keys") }
             switch try reader.read(UInt8.self) {

@@ -2,16 +2,54 @@
 
 import MeshModel
 
-/// What a sender could send: the signed header of a position, and the hashes of its buckets. The
-/// receiver asks for those that differ from its own, so that a new epoch over the same state moves
-/// no records.
+/// What a sender could send: the signed header of a position, the hashes of all shards, and those of
+/// the buckets that the receiver may want. It asks for those that differ from its own, so that a new
+/// epoch over the same state moves no records.
 struct SnapshotOffer: Hashable, Sendable {
     let signed: SignedHeader
-    /// All 256.
+    let delegation: SignedDelegation
+    /// All 16.
+    let shardHashes: [LedgerDigest]
+    let shards: ShardSet
+    /// 16 for each of ``shards``.
     let bucketHashes: [LedgerDigest]
 
     var owner: ClusterID { signed.owner }
     var position: Position { signed.header.position }
+    var proof: LedgerProof { LedgerProof(signed: signed, delegation: delegation) }
+
+    /// - Parameter shard: one of ``shards``.
+    func bucketHashes(ofShard shard: Int) -> ArraySlice<LedgerDigest> {
+        let place = shards.shards.prefix { $0 < shard }.count * ReplicationLimit.bucketsPerShard
+        return bucketHashes[place..<place + ReplicationLimit.bucketsPerShard]
+    }
+
+    /// Nil for a bucket of another shard.
+    func hash(ofBucket bucket: Int) -> LedgerDigest? {
+        let shard = Placement.shard(ofBucket: bucket)
+        guard shards.contains(shard: shard) else { return nil }
+        let hashes = bucketHashes(ofShard: shard)
+        return hashes[hashes.startIndex + bucket % ReplicationLimit.bucketsPerShard]
+    }
+}
+
+extension SnapshotOffer {
+    func encode(into writer: inout ByteWriter) {
+        signed.encode(into: &writer)
+        delegation.encode(into: &writer)
+        for hash in shardHashes { writer.write(hash) }
+        writer.write(shards.rawValue)
+        for hash in bucketHashes { writer.write(hash) }
+    }
+
+    init(from reader: inout ByteReader) throws(DecodingFault) {
+        signed = try SignedHeader(from: &reader)
+        delegation = try SignedDelegation(from: &reader)
+        shardHashes = try reader.readDigests(ReplicationLimit.shards)
+        shards = ShardSet(rawValue: try reader.read())
+        bucketHashes = try reader.readDigests(
+            shards.shards.count * ReplicationLimit.bucketsPerShard)
+    }
 }
 
 struct SnapshotAcceptance: Hashable, Sendable {
@@ -39,11 +77,17 @@ struct OutgoingSnapshot: Sendable {
     private var wanted: ArraySlice<UInt8> = []
     private var offset = 0
 
-    /// Nil before any history.
-    init?(of replica: Replica) {
-        guard let last = replica.last else { return nil }
-        contents = replica.contents
-        offer = SnapshotOffer(signed: last, bucketHashes: contents.bucketHashes)
+    /// Nil before any history, and if the replica lacks some of `shards`.
+    init?(of replica: Replica, shards: ShardSet) {
+        guard let last = replica.last, let delegation = replica.delegation,
+            shards.isSubset(of: replica.held)
+        else { return nil }
+        let contents = replica.contents
+        self.contents = contents
+        offer = SnapshotOffer(
+            signed: last, delegation: delegation, shardHashes: contents.shardHashes,
+            shards: shards,
+            bucketHashes: shards.shards.flatMap { Array(contents.bucketHashes(ofShard: $0)) })
     }
 
     var isComplete: Bool { wanted.isEmpty }
@@ -97,7 +141,7 @@ struct IncomingSnapshot: Sendable {
         partial += chunk.bytes
         byteCount += chunk.bytes.count
         guard chunk.isLast else { return }
-        guard LedgerDigest(of: partial) == offer.bucketHashes[index]
+        guard LedgerDigest(of: partial) == offer.hash(ofBucket: index)
         else { throw .bucketMismatch(chunk.owner, bucket: index) }
         do throws(DecodingFault) {
             buckets.append((index, try Bucket(validating: partial, index: index)))

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Crypto
 public import MeshModel
 import OrderedCollections
 
@@ -16,51 +15,104 @@ public struct Synchroniser: Sendable {
     var replicas: OrderedDictionary<ClusterID, Replica> = [:]
     var sessions: OrderedDictionary<ReplicationLink, ReplicationSession> = [:]
     var transfers: OrderedDictionary<ClusterID, IncomingSnapshot> = [:]
-    private var ledger: Ledger?
-    private let window: LogWindowLimit
-    private let filter: RecordFilter
+    var freshness: [ClusterID: Freshness] = [:]
+    var rates: [ClusterID: ChangeRate] = [:]
+    /// Owners that changed too much too fast: asked for again once their rate admits it.
+    var postponed: Set<ClusterID> = []
+    /// Owners whose delegation had ended by a clock that showed this, in seconds since 1970: asked
+    /// for again once it is set back.
+    var expired: [ClusterID: UInt64] = [:]
+    var publication: Publication?
+    /// Seconds since 1970, as of the last tick; 0 before.
+    var realTime: UInt64 = 0
+    var nextAges = Instant.zero
+    /// Which link is asked next for shards that are missing.
+    var turn = 0
+    /// Planted by tests.
+    var flaws: Flaws = []
+    /// Owner whose batches are acknowledged to whoever sent them.
+    private let receiptsOf: ClusterID?
 
-    /// - Parameters:
-    ///   - window: of each owner.
-    ///   - filter: asked for every record of other owners than the one published here.
-    public init(
-        window: LogWindowLimit = .standard, filter: @escaping RecordFilter = { _, _ in .accept }
-    ) {
-        self.window = window
-        self.filter = filter
-    }
+    /// - Parameter receiptsOf: the cluster whose publisher waits for word from this node that it
+    ///   holds a revision, too.
+    public init(receiptsOf: ClusterID? = nil) { self.receiptsOf = receiptsOf }
+
+    func owesReceipt(of owner: ClusterID) -> Bool { owner == receiptsOf }
 }
 
 // MARK: Owners
 
 extension Synchroniser {
-    /// Starts to hold an owner's ledger, or replaces its key; says so to every peer.
+    /// Starts to hold an owner's ledger; says so to every peer.
+    ///
+    /// - Parameters:
+    ///   - interest: shards whose records this node wants.
+    ///   - rate: nil takes everything at once.
+    ///   - window: history that is kept for others.
     public mutating func add(
-        owner: ClusterID, key: Curve25519.Signing.PublicKey,
+        owner: ClusterID, authority: LedgerAuthority, interest: ShardSet = .all,
+        rate: ChangeRateLimit? = nil, window: LogWindowLimit = .standard,
         into effects: inout [ReplicationEffect]
     ) {
-        if let known = replicas[owner] {
-            guard known.key.rawRepresentation != key.rawRepresentation else { return }
-            remove(owner: owner, into: &effects)
-        }
-        replicas[owner] = Replica(owner: owner, key: key, window: window)
+        guard replicas[owner] == nil else { return }
+        rates[owner] = rate.map(ChangeRate.init)
+        var replica = Replica(
+            owner: owner, authority: authority, interest: interest, window: window)
+        replica.flaws = flaws
+        replicas[owner] = replica
         announce(owner, into: &effects)
     }
 
-    /// Forgets an owner. Its view becomes empty; what peers go on sending is rejected.
+    /// Believes other keys of an owner's CA from now on. What is held stays; whoever was refused
+    /// hears where this node stands.
+    public mutating func trust(
+        _ authority: LedgerAuthority, of owner: ClusterID,
+        into effects: inout [ReplicationEffect]
+    ) {
+        guard replicas[owner] != nil, replicas[owner]?.authority != authority else { return }
+        replicas[owner]?.authority = authority
+        announce(owner, into: &effects)
+    }
+
+    /// Forgets an owner. Its records are gone; what peers go on sending is rejected.
     public mutating func remove(
         owner: ClusterID, into effects: inout [ReplicationEffect]
     ) {
         guard let replica = replicas.removeValue(forKey: owner) else { return }
         transfers.removeValue(forKey: owner)
-        if ledger?.owner == owner { ledger = nil }
-        let deletes = replica.entries.map(\.key)
+        freshness[owner] = nil
+        rates[owner] = nil
+        postponed.remove(owner)
+        expired[owner] = nil
+        if publication?.ledger.owner == owner { publication = nil }
+        let deletes = replica.entries.map {
+            LedgerReplacement(key: $0.key, former: $0.value, value: nil)
+        }
         guard !deletes.isEmpty else { return }
         effects.append(
             .changed(
                 LedgerUpdate(
-                    owner: owner, position: replica.position, puts: [], deletes: deletes,
-                    refused: [])))
+                    owner: owner, position: replica.position, changes: deletes, refused: [])))
+    }
+
+    /// Wants other shards of an owner from now on.
+    public mutating func setInterest(
+        _ interest: ShardSet, in owner: ClusterID, into effects: inout [ReplicationEffect]
+    ) {
+        guard var replica = replicas[owner], replica.interest != interest else { return }
+        let changes = replica.setInterest(interest)
+        replicas[owner] = replica
+        transfers.removeValue(forKey: owner)
+        if !changes.isEmpty {
+            effects.append(
+                .changed(
+                    LedgerUpdate(
+                        owner: owner, position: replica.position, changes: changes,
+                        refused: [])))
+            effects.append(.replaced(owner))
+        }
+        announce(owner, into: &effects)
+        fetchMissingShards(of: owner, into: &effects)
     }
 
     /// In the order in which they were added.
@@ -70,137 +122,133 @@ extension Synchroniser {
 
     public func head(of owner: ClusterID) -> LedgerHead? { replicas[owner]?.head }
 
-    /// The records of an owner that the filter accepts; what the sum of all updates amounts to.
-    public func view(of owner: ClusterID) -> [LedgerEntry] {
-        guard let replica = replicas[owner] else { return [] }
-        guard ledger?.owner != owner else { return replica.entries }
-        return replica.entries.filter { filter(owner, $0) == .accept }
+    /// Every record held of an owner.
+    public func entries(of owner: ClusterID) -> [LedgerEntry] { replicas[owner]?.entries ?? [] }
+
+    /// How old this node's picture of an owner is: the time since it was known to be the newest, all
+    /// hops added up but for the time under way. Nil before anyone has said so.
+    public func age(of owner: ClusterID, at now: Instant) -> Duration? {
+        if let publication, publication.ledger.owner == owner, publication.isCurrent {
+            return .zero
+        }
+        return freshness[owner]?.age(at: now)
     }
 
     /// A hash over every owner's position, 16 bytes: nodes with equal ones hold the same.
     /// Heartbeats carry it; on a difference that lasts, ``announceHeads(over:into:)``.
     public var rollup: [UInt8] {
         var writer = ByteWriter()
-        for (owner, replica) in replicas.sorted(by: { $0.key < $1.key })
-        where replica.last != nil {
+        for (owner, replica) in replicas.sorted(by: { $0.key < $1.key }) {
+            let end = end(of: replica)
+            guard end != .origin else { continue }
             writer.write(owner.rawValue)
-            writer.write(replica.position)
-            writer.write(replica.head.hash)
+            writer.write(end.position)
+            writer.write(end.hash)
         }
         return Array(LedgerDigest(of: writer.bytes).bytes.prefix(16))
     }
 }
 
-// MARK: Publishing
+// MARK: The journal
 
 extension Synchroniser {
-    /// Makes this node the publisher of an owner that was added with the ledger's key.
-    public mutating func open(_ ledger: Ledger) { self.ledger = ledger }
+    /// Whether the batches journaled since the last checkpoint of an owner outgrow one.
+    public func isCheckpointDue(of owner: ClusterID) -> Bool {
+        replicas[owner]?.isCheckpointDue ?? false
+    }
 
-    /// Commits changes to the ledger that is open and sends them on. The view isn't filtered.
+    /// What to write down of an owner in place of its journaled batches; nil before any history.
     ///
-    /// - Throws: ``CommitFault``, see ``Ledger/commit(_:resourceVersions:to:)``.
-    public mutating func publish(
-        _ changes: some Sequence<LedgerChange>, resourceVersions: [UInt8] = [],
+    /// - Parameter whole: with every bucket, whatever earlier checkpoints had: for a journal that
+    ///   lost track.
+    public mutating func takeCheckpoint(
+        of owner: ClusterID, whole: Bool = false
+    ) -> ReplicaCheckpoint? {
+        replicas[owner]?.takeCheckpoint(whole: whole)
+    }
+
+    /// Takes up an owner from the journal, before there are links.
+    ///
+    /// - Parameters:
+    ///   - header: of the last checkpoint; empty if there was none.
+    ///   - buckets: all that checkpoints left behind.
+    ///   - log: messages of the batches journaled since, in order.
+    ///   - age: how long ago the picture was last known to be the newest.
+    /// - Throws: ``RestoreFault``: the owner is as new.
+    public mutating func restore(
+        _ owner: ClusterID, header: [UInt8], buckets: [ReplicaCheckpoint.Bucket],
+        log: some Sequence<[UInt8]>, age: Duration? = nil, at now: Instant,
         into effects: inout [ReplicationEffect]
-    ) throws(CommitFault) {
-        guard var ledger, let index = replicas.index(forKey: ledger.owner)
-        else { throw .notPublisher }
-        defer { self.ledger = ledger }
-        let wasFrozen = replicas.values[index].isFrozen
-        let commit = try ledger.commit(
-            changes, resourceVersions: resourceVersions, to: &replicas.values[index])
-        let replica = replicas.values[index]
-        if wasFrozen, !replica.isFrozen {
-            effects.append(.thawed(replica.owner, at: replica.position))
+    ) throws(RestoreFault) {
+        guard var replica = replicas[owner] else { throw .unknownOwner(owner) }
+        if !header.isEmpty { try replica.restore(header: header, buckets: buckets) }
+        replica.replay(log)
+        // What this node wants may have changed since.
+        _ = replica.setInterest(replica.interest)
+        replicas[owner] = replica
+        if let age {
+            freshness[owner, default: Freshness()].learn(
+                .origin, age: age, at: now, holding: replica.position)
         }
-        if !commit.batches.isEmpty || !commit.refused.isEmpty {
-            effects.append(.changed(update(replica, commit.changes, refused: commit.refused)))
+        let puts = replica.entries.map {
+            LedgerReplacement(key: $0.key, former: nil, value: $0.value)
         }
-        transfers.removeValue(forKey: replica.owner)
-        forward(replica, into: &effects)
+        effects.append(
+            .changed(
+                LedgerUpdate(
+                    owner: owner, position: replica.position, changes: puts, refused: [])))
+        if replica.isFrozen { effects.append(.frozen(owner, at: replica.position)) }
     }
 }
 
-// MARK: Links
+// MARK: Shared with receiving and publishing
 
 extension Synchroniser {
-    /// A link is open: tells the peer where this node stands. The peer does the same by itself.
-    public mutating func linkUp(
-        _ link: ReplicationLink, scope: OwnerScope = .all,
-        into effects: inout [ReplicationEffect]
-    ) {
-        linkDown(link, into: &effects)
-        sessions[link] = ReplicationSession(link: link, scope: scope)
-        announceHeads(over: link, into: &effects)
+    /// How far an owner's history may be told: what is published here waits until it is durable.
+    func end(of replica: Replica) -> LedgerHead {
+        guard let publication, publication.ledger.owner == replica.owner,
+            publication.awaitsDurability
+        else { return replica.head }
+        return publication.released
     }
 
-    /// A link is gone with everything under way on it.
-    public mutating func linkDown(
-        _ link: ReplicationLink, into effects: inout [ReplicationEffect]
-    ) {
-        guard sessions.removeValue(forKey: link) != nil else { return }
-        for owner in transfers.keys where transfers[owner]?.link == link {
-            transfers.removeValue(forKey: owner)
-            announce(owner, into: &effects)
-        }
+    func ownHead(_ replica: Replica) -> Message.OwnerHead {
+        Message.OwnerHead(
+            owner: replica.owner, head: end(of: replica), interest: replica.interest,
+            held: replica.held.intersection(replica.interest))
     }
 
-    /// Gives up on snapshots that don't grow and asks for them elsewhere. Once a second will do.
-    public mutating func tick(at now: Instant, into effects: inout [ReplicationEffect]) {
-        for owner in transfers.keys where transfers[owner]?.isStalled(at: now) == true {
-            let link = transfers.removeValue(forKey: owner)?.link
-            announce(owner, except: sessions.count > 1 ? link : nil, into: &effects)
-        }
-    }
-
-    /// Whether this node has everything that the peer said it had. False until the peer has spoken.
-    /// A peer can lie about that, so it is a reason to wait for a while, not for ever.
-    public func isCaughtUp(with link: ReplicationLink) -> Bool {
-        guard let session = sessions[link], session.hasAnnounced else { return false }
-        return session.claims.allSatisfy { owner, claim in
-            replicas[owner].map { $0.position >= claim } ?? true
-        }
-    }
-
-    /// Tells the peer again where this node stands; it goes on from there. What is under way is
-    /// sent twice then, so not more often than every few seconds.
-    public mutating func announceHeads(
-        over link: ReplicationLink, into effects: inout [ReplicationEffect]
-    ) {
-        guard let scope = sessions[link]?.scope else { return }
-        let heads = replicas.values.filter { scope.allows($0.owner) }.map(Message.OwnerHead.init)
-        var rest = heads[...]
-        repeat {
-            let part = Array(rest.prefix(ReplicationLimit.headsPerMessage))
-            sessions[link]?.send(.heads(part), into: &effects)
-            rest = rest.dropFirst(part.count)
-        } while !rest.isEmpty
-    }
-}
-
-// MARK: Shared with receiving
-
-extension Synchroniser {
-    /// Tells peers where this node stands with one owner.
+    /// Tells every peer where this node stands with one owner.
     mutating func announce(
         _ owner: ClusterID, except omitted: ReplicationLink? = nil,
         into effects: inout [ReplicationEffect]
     ) {
         guard let replica = replicas[owner] else { return }
         for (link, session) in sessions where link != omitted && session.scope.allows(owner) {
-            sessions[link]?.send(Message(announcing: replica), into: &effects)
+            tell(link, standing: replica, into: &effects)
         }
+    }
+
+    /// Tells a peer where this node stands with an owner.
+    mutating func tell(
+        _ link: ReplicationLink, standing replica: Replica,
+        into effects: inout [ReplicationEffect]
+    ) {
+        let head = ownHead(replica)
+        sessions[link]?.send(.heads([head]), into: &effects)
     }
 
     /// Sends one owner's news to every peer that lacks them.
     mutating func forward(_ replica: Replica, into effects: inout [ReplicationEffect]) {
+        let end = end(of: replica).position
         for index in sessions.values.indices {
-            while sessions.values[index].advance(replica, into: &effects) {}
+            while sessions.values[index].advance(replica, through: end, into: &effects) {}
+            while sessions.values[index].advanceSnapshot(replica, through: end, into: &effects) {}
         }
     }
 
-    /// Sends whatever a peer lacks, one message an owner in turn, as far as the window admits.
+    /// Sends whatever a peer lacks as far as the window admits: changes first, one message an owner
+    /// in turn, then snapshots.
     mutating func advance(_ link: ReplicationLink, into effects: inout [ReplicationEffect]) {
         guard let owners = sessions[link].map({ Array($0.owners) }) else { return }
         var isMoving = true
@@ -208,42 +256,32 @@ extension Synchroniser {
             isMoving = false
             for owner in owners {
                 guard let replica = replicas[owner] else { continue }
-                if sessions[link]?.advance(replica, into: &effects) == true { isMoving = true }
+                let end = end(of: replica).position
+                if sessions[link]?.advance(replica, through: end, into: &effects) == true {
+                    isMoving = true
+                }
+            }
+            guard !isMoving else { continue }
+            for owner in owners {
+                guard let replica = replicas[owner] else { continue }
+                let end = end(of: replica).position
+                if sessions[link]?.advanceSnapshot(replica, through: end, into: &effects) == true {
+                    isMoving = true
+                }
             }
         }
     }
 
-    func update(
-        _ replica: Replica, _ changes: [LedgerChange], refused: [RefusedRecord] = []
-    ) -> LedgerUpdate {
-        var puts: [LedgerEntry] = []
-        var deletes: [String] = []
-        var refused = refused
-        for change in changes {
-            guard let value = change.value else {
-                deletes.append(change.key)
-                continue
-            }
-            let entry = LedgerEntry(key: change.key, value: value)
-            switch ledger?.owner == replica.owner ? .accept : filter(replica.owner, entry) {
-            case .accept: puts.append(entry)
-            case .refuse(let reason):
-                deletes.append(change.key)
-                refused.append(RefusedRecord(key: change.key, reason: reason))
-            }
-        }
-        return LedgerUpdate(
-            owner: replica.owner, position: replica.position, puts: puts, deletes: deletes,
-            refused: refused)
-    }
-}
-
-extension Message {
-    init(announcing replica: Replica) { self = .heads([OwnerHead(replica)]) }
-}
-
-extension Message.OwnerHead {
-    init(_ replica: Replica) {
-        self.init(owner: replica.owner, head: replica.head)
+    /// Asks one peer after the other, of those that may have them, for shards that a widened
+    /// interest lacks.
+    mutating func fetchMissingShards(
+        of owner: ClusterID, into effects: inout [ReplicationEffect]
+    ) {
+        guard let replica = replicas[owner], replica.lacksShards, transfers[owner] == nil
+        else { return }
+        let links = sessions.filter { $0.value.peerWants(replica.interest, of: owner) }.map(\.key)
+        guard !links.isEmpty else { return }
+        turn += 1
+        sessions[links[turn % links.count]]?.send(.requestSnapshot(owner), into: &effects)
     }
 }

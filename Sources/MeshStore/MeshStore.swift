@@ -6,7 +6,7 @@ import Synchronization
 /// Everything the agent wants the kernel to hold.
 public struct MeshTables: Sendable {
     public var frontends = Table<FrontendKey, ServiceFrontend>()
-    public var endpoints = Table<Address, EndpointRow>()
+    public var endpoints = EndpointRows()
     public var nodes = Table<NodeID, NodeRow>()
     public var clusters = Table<ClusterID, ClusterRow>()
     public var identities = Table<Identity, IdentityRow>()
@@ -15,7 +15,7 @@ public struct MeshTables: Sendable {
 
     /// Changes whenever a row or the completeness of a table does, not with statuses.
     fileprivate var version: [UInt64] {
-        func version<Key, Row>(_ table: Table<Key, Row>) -> UInt64 {
+        func version(_ table: some ReconciledTable) -> UInt64 {
             table.revision << 1 | (table.isComplete ? 1 : 0)
         }
         return [
@@ -77,7 +77,7 @@ public final class MeshStore: Sendable {
     public func snapshot() -> MeshTables { state.withLock { $0.tables } }
 
     /// Yields once at the start and then after every change of a row. Changes that come faster than
-    /// they are consumed become one: what was missed is asked for with ``Table/changes(since:)``.
+    /// they are consumed become one: ``ReconciledTable/changedKeys(since:)`` says what was missed.
     public func watch() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: Void.self, bufferingPolicy: .bufferingNewest(1))

@@ -7,7 +7,10 @@ extension ServiceFrontend: TableRow {}
 /// A workload address of the mesh, here or elsewhere.
 public struct EndpointRow: TableRow, Hashable {
     public let address: Address
-    public let object: ObjectName
+    /// Of the key of the endpoint's record: two rows of a cluster with one hash are one endpoint.
+    public let record: RecordHash
+    /// Set for endpoints of the own cluster; other clusters' names stand in their ledgers.
+    public let object: ObjectName?
     public let identity: Identity
     public let node: NodeID
     /// Set for endpoints of this node.
@@ -16,10 +19,11 @@ public struct EndpointRow: TableRow, Hashable {
     public var key: Address { address }
 
     public init(
-        address: Address, object: ObjectName, identity: Identity, node: NodeID,
-        local: LocalInterface?
+        address: Address, record: RecordHash, object: ObjectName?, identity: Identity,
+        node: NodeID, local: LocalInterface?
     ) {
         self.address = address
+        self.record = record
         self.object = object
         self.identity = identity
         self.node = node

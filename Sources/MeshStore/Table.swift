@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import DequeModule
 import HashTreeCollections
 
-/// A row of a ``Table``: a value that knows its key.
+/// A row of a table: a value that knows its key.
 public protocol TableRow: Equatable, Sendable {
     associatedtype Key: Hashable & Comparable & Sendable
     var key: Key { get }
@@ -11,62 +10,95 @@ public protocol TableRow: Equatable, Sendable {
 
 /// What became of a row's latest version in the kernel.
 public enum RowStatus: Hashable, Sendable {
-    /// Not tried yet.
+    /// Not known to be there yet.
     case pending
     case done
     /// The kernel keeps what it held before; tried again with back-off. The reason is a sentence.
     case error(String)
 }
 
-/// Desired state of one kind: rows by key, each with the revision of its last change.
-///
-/// A table is a value. A copy costs nothing and shares its memory with the original until either
-/// changes; then only the path to the changed row is copied.
-public struct Table<Key, Row: TableRow>: Sendable where Row.Key == Key {
-    /// Changes, deletions included, that ``changes(since:)`` can tell one by one. Who falls further
-    /// behind learns the rows that changed, and must find out what was deleted by himself.
-    public static var changeFeedMaximum: Int { 8192 }
+/// A row and what became of it.
+public struct TableEntry<Row: TableRow>: Sendable {
+    public let row: Row
+    public let status: RowStatus
+}
 
-    public struct Entry: Sendable {
-        public let row: Row
-        /// Of the table when the row last changed; 1 or more.
-        public let revision: UInt64
-        public fileprivate(set) var status: RowStatus
-    }
+/// Desired state of one kind, as a reconciler sees it: rows by key, and what changed when.
+public protocol ReconciledTable: Sendable {
+    associatedtype Row: TableRow
 
     /// Counts changes of rows. Statuses don't count.
-    public private(set) var revision: UInt64 = 0
+    var revision: UInt64 { get }
     /// Whether the sources have said all they know, so that what is missing here is really gone.
-    public private(set) var isComplete = false
+    var isComplete: Bool { get }
 
-    private var entriesByKey: TreeDictionary<Key, Entry> = [:]
-    /// Keys in the order of their changes; the last has revision ``revision``, the one before it
-    /// one less, and so on.
-    private var feed: Deque<Key> = []
+    func contains(_ key: Row.Key) -> Bool
+    subscript(key: Row.Key) -> Row? { get }
+
+    /// What was inserted, changed or deleted after `revision`, in order; nil if the table no longer
+    /// knows: then go through all rows, and find out what was deleted by comparing.
+    func changedKeys(since revision: UInt64) -> [Row.Key]?
+
+    /// Calls `body` with all rows, `count` at a time at most.
+    func forEachBlock(of count: Int, _ body: ([Row]) -> Void)
+
+    /// Says that the kernel holds what the table said at `revision`, but for `failures`: they are
+    /// the reasons, sentences, by key. What changed since stays pending.
+    ///
+    /// - Parameter isWhole: whether there are no other failures.
+    mutating func settle(through revision: UInt64, failures: [Row.Key: String], isWhole: Bool)
+}
+
+/// A table of any kind of row.
+///
+/// It is a value. A copy costs nothing and shares its memory with the original until either
+/// changes; then only the path to the changed row is copied.
+public struct Table<Key, Row: TableRow>: ReconciledTable where Row.Key == Key {
+    public typealias Entry = TableEntry<Row>
+    /// Changes, deletions included, that ``changedKeys(since:)`` can tell one by one.
+    public static var changeFeedMaximum: Int { ChangeLog<Key>.maximum }
+
+    private var rowsByKey: TreeDictionary<Key, Row> = [:]
+    private var log = ChangeLog<Key>()
 
     public init() {}
 
-    public var count: Int { entriesByKey.count }
-    public var isEmpty: Bool { entriesByKey.isEmpty }
+    public var revision: UInt64 { log.revision }
+    public var isComplete: Bool { log.isComplete }
+    public var count: Int { rowsByKey.count }
+    public var isEmpty: Bool { rowsByKey.isEmpty }
 
-    public subscript(key: Key) -> Row? { entriesByKey[key]?.row }
+    public func contains(_ key: Key) -> Bool { rowsByKey[key] != nil }
+    public subscript(key: Key) -> Row? { rowsByKey[key] }
 
-    public func entry(for key: Key) -> Entry? { entriesByKey[key] }
+    public func entry(for key: Key) -> Entry? {
+        self[key].map { Entry(row: $0, status: log.status(of: key)) }
+    }
 
     /// All rows in the order of their keys.
-    public var entries: [Entry] { entriesByKey.values.sorted { $0.row.key < $1.row.key } }
-    public var rows: [Row] { entries.map(\.row) }
-    /// In no particular order.
-    public var keys: [Key] { Array(entriesByKey.keys) }
+    public var rows: [Row] { rowsByKey.values.sorted { $0.key < $1.key } }
+
+    public var entries: [Entry] {
+        let statuses = log.statuses
+        return rows.map { Entry(row: $0, status: statuses($0.key)) }
+    }
+
+    public func forEachBlock(of count: Int, _ body: ([Row]) -> Void) {
+        var rest = rows[...]
+        while !rest.isEmpty {
+            body(Array(rest.prefix(count)))
+            rest = rest.dropFirst(count)
+        }
+    }
 
     /// Inserts or replaces a row and makes it pending. An equal row is no change.
     ///
     /// - Returns: whether the table changed.
     @discardableResult
     public mutating func upsert(_ row: Row) -> Bool {
-        guard entriesByKey[row.key]?.row != row else { return false }
-        note(row.key)
-        entriesByKey[row.key] = Entry(row: row, revision: revision, status: .pending)
+        guard rowsByKey[row.key] != row else { return false }
+        rowsByKey[row.key] = row
+        log.note(row.key)
         return true
     }
 
@@ -75,71 +107,20 @@ public struct Table<Key, Row: TableRow>: Sendable where Row.Key == Key {
     /// - Returns: whether the table changed.
     @discardableResult
     public mutating func delete(_ key: Key) -> Bool {
-        guard entriesByKey.removeValue(forKey: key) != nil else { return false }
-        note(key)
+        guard rowsByKey.removeValue(forKey: key) != nil else { return false }
+        log.note(key)
         return true
-    }
-
-    /// Makes `rows` the whole content; equal rows keep their revision and status. Of rows with the
-    /// same key the last one counts.
-    public mutating func replaceAll(with rows: some Sequence<Row>) {
-        var obsolete = Set(entriesByKey.keys)
-        for row in rows {
-            obsolete.remove(row.key)
-            upsert(row)
-        }
-        for key in obsolete.sorted() { delete(key) }
     }
 
     /// Says that every source has written what it knows. Until then reconcilers prune nothing, so
     /// that a restarted agent doesn't take away what its predecessor left in the kernel.
-    public mutating func declareComplete() { isComplete = true }
+    public mutating func declareComplete() { log.isComplete = true }
 
-    /// Writes a reconciler's result back to a row. The row's revision stays.
-    ///
-    /// - Parameter revision: of the row that was reconciled. If the row has changed since, the
-    ///   status stays as it is.
-    public mutating func report(_ status: RowStatus, for key: Key, at revision: UInt64) {
-        guard let entry = entriesByKey[key], entry.revision == revision, entry.status != status
-        else { return }
-        entriesByKey[key]?.status = status
+    public func changedKeys(since revision: UInt64) -> [Key]? { log.changedKeys(since: revision) }
+
+    public mutating func settle(
+        through revision: UInt64, failures: [Key: String], isWhole: Bool = true
+    ) {
+        log.settle(through: revision, failures: failures, isWhole: isWhole)
     }
-
-    /// What changed after `revision`.
-    ///
-    /// - Complexity: proportional to the changes, or to the table if the feed doesn't reach back.
-    public func changes(since revision: UInt64) -> TableChanges<Key, Row> {
-        guard revision < self.revision else {
-            return TableChanges(revision: self.revision)
-        }
-        guard self.revision - revision <= UInt64(feed.count) else {
-            return TableChanges(
-                revision: self.revision, upserts: entries.filter { $0.revision > revision },
-                mayHaveMissedDeletes: true)
-        }
-        let changed = Set(feed.suffix(Int(self.revision - revision))).sorted()
-        return TableChanges(
-            revision: self.revision, upserts: changed.compactMap { entriesByKey[$0] },
-            deletes: changed.filter { entriesByKey[$0] == nil })
-    }
-
-    private mutating func note(_ key: Key) {
-        revision += 1
-        if feed.count == Self.changeFeedMaximum { feed.removeFirst() }
-        feed.append(key)
-    }
-}
-
-/// The difference between two revisions of a ``Table``: only the last state of each key counts.
-public struct TableChanges<Key, Row: TableRow>: Sendable where Row.Key == Key {
-    /// Ask with this one next time.
-    public let revision: UInt64
-    /// In the order of their keys.
-    public internal(set) var upserts: [Table<Key, Row>.Entry] = []
-    /// In order.
-    public internal(set) var deletes: [Key] = []
-    /// The feed didn't reach back: rows that are gone are not named, compare with what you hold.
-    public internal(set) var mayHaveMissedDeletes = false
-
-    public var isEmpty: Bool { upserts.isEmpty && deletes.isEmpty && !mayHaveMissedDeletes }
 }

@@ -3,6 +3,7 @@
 import Crypto
 public import FoundationEssentials
 public import MeshModel
+import SwiftASN1
 public import X509
 
 /// The CA of one cluster. Its key never leaves the directory it was made in.
@@ -62,6 +63,21 @@ public struct CertificateAuthority: Sendable {
     /// What other clusters and the own nodes need to verify certificates of this one.
     public var bundle: TrustBundle {
         TrustBundle(trustDomain: trustDomain, uncheckedAnchors: chain.suffix(1))
+    }
+
+    /// Signs a statement of the authority that is no certificate: who may write the ledger.
+    ///
+    /// - Parameter statement: begins with a context that no other kind of statement begins with.
+    /// - Returns: a P-256 signature over the SHA-256 of `statement`, 64 raw bytes.
+    /// - Throws: ``TrustError/signingFailed(_:)``, also when the key is of another kind.
+    public func signature(for statement: [UInt8]) throws(TrustError) -> [UInt8] {
+        do {
+            let key = try P256.Signing.PrivateKey(
+                pemRepresentation: key.serializeAsPEM().pemString)
+            return Array(try key.signature(for: statement).rawRepresentation)
+        } catch {
+            throw .signingFailed("a statement needs a P-256 key")
+        }
     }
 
     /// Certifies a node's public key for 24 h, or for as long as the authority itself is valid.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Crypto
 import SwiftASN1
 public import X509
 
@@ -52,6 +53,12 @@ public struct TrustBundle: Hashable, Sendable {
     }
 
     public func pem() throws(TrustError) -> String { try pemText(anchors) }
+
+    /// Keys whose signatures under statements of the authority count, see
+    /// ``CertificateAuthority/signature(for:)``; anchors with keys of other kinds have none.
+    public var signingKeys: [P256.Signing.PublicKey] {
+        anchors.compactMap { P256.Signing.PublicKey($0.publicKey) }
+    }
 }
 
 /// Every bundle this node knows: its own cluster's and its peers'.

@@ -27,6 +27,7 @@ struct Bench: AsyncParsableCommand {
             """,
         subcommands: [
             FailoverBenchmark.self, PathBenchmark.self, PropagationBenchmark.self,
+            LedgerBenchmark.self,
             AnswerCommand.self, AskCommand.self,
         ])
 }

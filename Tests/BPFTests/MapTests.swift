@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import BPF
 import SystemPackage
 import Testing
+
+@testable import BPF
 
 struct WideKey: BitwiseCopyable {
     var first: UInt64
@@ -70,11 +71,26 @@ struct MapTests {
     @Test("a batch that doesn't fit says how much of it was written")
     func overfullBatch() throws {
         let map = try hash(3)
-        let error = #expect(throws: BPFError.self) {
+        let failure = #expect(throws: BatchFailure.self) {
             try map.update(contentsOf: (0..<5).map { (key: UInt64($0), value: 1) })
         }
-        #expect(error?.code == .mapFull)
-        #expect(error?.detail == "3 of 5 elements were written")
+        #expect(failure?.error.code == .mapFull)
+        #expect(failure?.error.detail == "3 of 5 elements were written")
+        #expect(failure?.written == 3)
+        #expect(try Set(map.keys()) == [0, 1, 2])
+    }
+
+    @Test("where the kernel has no batches, elements are written one by one, with the same outcome")
+    func withoutBatches() throws {
+        let map = try hash(3)
+        let elements = (0..<5).map { (key: UInt64($0), value: UInt32(1)) }
+        let failure = #expect(throws: BatchFailure.self) { try updateEach(map.map, elements) }
+        #expect(failure?.written == 3 && failure?.error.code == .mapFull)
+        #expect(try Set(map.keys()) == [0, 1, 2])
+        for errno in [Errno.invalidArgument, .notSupported, Errno(rawValue: 524)] {
+            #expect(lacksBatches(errno))
+        }
+        #expect(!lacksBatches(.argListTooLong))
     }
 
     @Test("a walk ends when its body says so")

@@ -84,7 +84,7 @@ import Yams
             root["paths"]?["cgroup"]?.string?.hasSuffix("/weft-demo/alpha/alpha-2/endpoints")
                 == true)
         let peer = configurations.peer(
-            plan.clusters[1], .init(bundle: "-----BEGIN\nx\n", ledgerKey: "AAAA"))
+            plan.clusters[1], bundle: "-----BEGIN\nx\n")
         let parsed = try #require(try compose(yaml: peer))
         #expect(parsed["bundle"]?.string == "-----BEGIN\nx\n")
         #expect(

@@ -72,7 +72,7 @@ extension AgentStatus {
         ledgers: [
             LedgerStatus(
                 cluster: .west, epoch: 3, revision: 41, ageSeconds: 0.25, records: 7,
-                quarantined: 0, isFrozen: false)
+                quarantined: 0, refused: 0, isFrozen: false)
         ],
         peers: [.west],
         links: [

@@ -16,12 +16,13 @@ struct FormatTests {
             "ignoredKinds":[{"kind":"Deployment","objects":2}],
             "isDraining":false,
             "ledgers":[{"ageSeconds":0.25,"cluster":{"id":2,"name":"west"},"epoch":3,
-            "isFrozen":false,"quarantined":0,"records":7,"revision":41}],
+            "isFrozen":false,"quarantined":0,"records":7,"refused":0,"revision":41}],
             "links":[{"lastError":"refused","peer":"west/n1","sinceSeconds":2,"state":"waiting"}],
             "manifestProblems":[{"file":"web.yaml","line":7,"message":"port 70000 is too high"}],
             "memoryBytes":52428800,"node":"n1",
             "peers":[{"id":2,"name":"west"}],
-            "publisher":{"isLocal":true,"isReachable":true,"node":"n1"},
+            "publisher":{"isAlone":false,"isLocal":true,"isReachable":true,"node":"n1"},
+            "rejections":[],
             "uptimeSeconds":192.5,"version":"0.1.0","warnings":["west is unreachable"]}
             """.split(separator: "\n").joined()
         #expect(text == expected)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshReplication
 import Testing
 
 @testable import MeshAgent
@@ -13,9 +14,7 @@ struct OwnClusterViewTests {
     private let theirs = endpoint("theirs", on: "b", "10.1.1.1")
 
     private mutating func ledger(_ records: (any LedgerRecord)...) {
-        _ = view.applyLedger(
-            puts: Dictionary(uniqueKeysWithValues: records.map { ($0.key, $0.encoded) }),
-            deletes: [])
+        _ = view.applyLedger(records.map { change($0.key, $0.encoded) })
     }
 
     @Test("its own endpoints never wait for the ledger")
@@ -132,7 +131,7 @@ struct OwnClusterViewTests {
         _ = view.setReport(of: "b", [:])
         #expect(!view.isLedgerUpToDate, "the endpoint would come back")
         ledger(published("silent", on: "c", "10.1.2.1", identity: identity(256)))
-        _ = view.applyLedger(puts: [:], deletes: [theirs.key])
+        _ = view.applyLedger([change(theirs.key, nil)])
         _ = view.setReport(of: "a", [:])
         #expect(view.isLedgerUpToDate, "c has said nothing")
     }
@@ -161,8 +160,8 @@ struct OwnClusterViewTests {
             switch action {
             case 0: changed = view.setReport(of: "a", values)
             case 1: changed = view.setReport(of: "b", values)
-            case 2: changed = view.applyLedger(puts: values, deletes: [])
-            case 3: changed = view.applyLedger(puts: [:], deletes: values.keys)
+            case 2: changed = view.applyLedger(values.map { change($0, $1) })
+            case 3: changed = view.applyLedger(values.keys.map { change($0, nil) })
             default: changed = view.setPublisherAnswers(view.usesReports)
             }
             for (key, old) in zip(keys, before) where !changed.contains(key) {
@@ -170,4 +169,8 @@ struct OwnClusterViewTests {
             }
         }
     }
+}
+
+private func change(_ key: RecordKey, _ value: [UInt8]?) -> LedgerReplacement {
+    LedgerReplacement(key: key.description, former: nil, value: value)
 }

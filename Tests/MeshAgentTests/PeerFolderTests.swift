@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshReplication
 import MeshTransport
 import Testing
 
@@ -8,16 +9,14 @@ import Testing
 
 private func peer(
     name: String = "south", id: String = "2", addresses: String = "['192.0.2.9:4790']",
-    key: String = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-    prefixes: String = "[10.2.0.0/16]"
+    prefixes: String = "[10.2.0.0/16]", charter: String = ""
 ) -> String {
     """
     name: \(name)
     id: \(id)
     addresses: \(addresses)
     bundle: /etc/weft/south.pem
-    ledgerKey: \(key)
-    charter: {podPrefixes: \(prefixes)}
+    charter: {podPrefixes: \(prefixes)\(charter)}
 
     """
 }
@@ -31,14 +30,17 @@ struct PeerFolderTests {
         folder = try TemporaryFolder()
         configuration = AgentConfiguration(
             mesh: "example", clusterName: ClusterName(rawValue: "north")!, cluster: cluster(1),
-            node: own, zone: "", publisher: "a",
+            node: own, zone: "",
+            publisher: PublisherConfiguration(
+                candidates: ["a"], lease: .fixed, store: .embedded),
             members: [.init(name: "a", address: Address("192.0.2.1")!)],
             underlay: Address("192.0.2.1")!, underlayInterface: "eth0",
             podPrefixes: prefixes("10.1.0.0/24"), ports: .init(),
             paths: .init(
                 state: "/", bpf: "/", cgroup: "/", run: "/", manifests: "/", peers: "/",
                 trust: "/"),
-            healthProfile: "default", flowEvents: true, metricsPort: nil)
+            healthProfile: "default", flowEvents: true, metricsPort: nil,
+            imports: .everything, identityLabels: .standard)
     }
 
     private func read() -> PeerFolder { PeerFolder(folder: folder.path, own: configuration) }
@@ -51,13 +53,35 @@ struct PeerFolderTests {
         #expect(peers.problems.isEmpty)
         let south = try #require(peers.peers.first)
         #expect(south.name.rawValue == "south" && south.id == cluster(2))
-        #expect(south.ledgerKey == Array(0..<32))
         #expect(south.podPrefixes == prefixes("10.2.0.0/16"))
+        #expect(south.charter == Charter(podPrefixes: prefixes("10.2.0.0/16")))
         #expect(
             south.addresses == [
                 TransportAddress(address: Address("192.0.2.9")!, port: 1),
                 TransportAddress(address: Address("2001:db8::9")!, port: 2),
             ])
+    }
+
+    @Test("holds each cluster's charter; what it leaves open is wide")
+    func charter() throws {
+        _ = try folder.write(
+            "south.yaml",
+            peer(
+                charter: """
+                    , serviceCIDRs: [10.98.0.0/16, 'fd00:98::/112'], namespaces: ['*', '!kube-*'], \
+                    quota: {endpoints: 5, valueBytes: 1000, recordsPerSecond: 7}
+                    """))
+        let peers = read()
+        let charter = try #require(peers.peers.first?.charter, "\(peers.problems)")
+        #expect(charter.serviceCIDRs == prefixes("10.98.0.0/16", "fd00:98::/112"))
+        #expect(charter.namespaces?.description == "!kube-*, *")
+        var quota = CharterQuota()
+        #expect(quota.endpoints >= 100_000 && quota.burst >= 100_000)
+        #expect(charter.rate.perSecond == 7 && charter.rate.burst == quota.burst)
+        quota.endpoints = 5
+        quota.valueBytes = 1000
+        quota.recordsPerSecond = 7
+        #expect(charter.quota == quota)
     }
 
     @Test(
@@ -71,14 +95,27 @@ struct PeerFolderTests {
             (peer(addresses: "['192.0.2.9:0']"), ["addresses", "192.0.2.9:0"]),
             (peer(addresses: "['fd00::1:2:4790']"), ["addresses", "fd00::1:2:4790"]),
             (peer(addresses: "['host:4790']"), ["addresses", "host:4790"]),
-            (peer(key: "'!!'"), ["ledgerKey", "base64"]),
-            (peer(key: "AAEC"), ["ledgerKey", "32 bytes"]),
-            (peer(key: "''"), ["ledgerKey", "32 bytes"]),
             (peer(prefixes: "[10.2.0.0/40]"), ["charter.podPrefixes", "10.2.0.0/40"]),
             (peer(prefixes: "[10.1.0.0/16]"), ["10.1.0.0/16", "overlaps", "10.1.0.0/24"]),
             (peer(prefixes: "[0.0.0.0/0]"), ["0.0.0.0/0", "overlaps", "10.3.0.0/16"]),
             (peer(name: "north"), ["'north'", "own name or ID"]),
             (peer(id: "1"), ["(ID 1)", "own name or ID"]),
+            (peer(charter: ", serviceCIDRs: [10.98]"), ["charter.serviceCIDRs", "10.98"]),
+            (peer(charter: ", namespaces: []"), ["charter.namespaces", "none"]),
+            (peer(charter: ", namespaces: ['!x']"), ["charter.namespaces", "none"]),
+            (peer(charter: ", namespaces: ['a*b']"), ["charter.namespaces", "'a*b'"]),
+            (peer(charter: ", namespaces: [x, '!x']"), ["charter.namespaces", "'x'", "twice"]),
+            (peer(charter: ", namespaces: x"), ["charter.namespaces"]),
+            (peer(charter: ", quota: {services: 0}"), ["charter.quota.services", "0", "1 to"]),
+            (peer(charter: ", quota: {burst: -1}"), ["charter.quota.burst", "-1"]),
+            (
+                peer(charter: ", quota: {valueBytes: 64513}"),
+                ["charter.quota.valueBytes", "64513", "1 to 64512"]
+            ),
+            (peer(charter: ", quota: {records: many}"), ["charter.quota.records"]),
+            // Misspelt, it would restrict nothing.
+            (peer(charter: ", quotas: {}"), ["charter.quotas", "podPrefixes"]),
+            (peer(charter: ", quota: {endpoint: 5}"), ["charter.quota.endpoint", "endpoints"]),
             ("", ["south.yaml"]),
             ("name: [", ["YAML"]),
             ("name: south\n", ["id is missing"]),

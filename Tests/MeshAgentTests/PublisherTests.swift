@@ -6,42 +6,71 @@ import Testing
 
 @testable import MeshAgent
 
-/// A publisher that hears nodes, and the ledger its changes make.
+/// A publisher that hears nodes, the ledger its changes make, and the lease store's mark.
 private struct Desk {
-    var publisher = Publisher(cluster: cluster(1), name: ClusterName(rawValue: "north")!)
+    var now = Instant.zero + .seconds(1000)
+    var mark: UInt32 = 0
+    var storeAnswers = true
+    var publisher: Publisher
     var book = ReportBook()
     var reports: [String: OwnReport] = [:]
     var ledger: [String: [UInt8]] = [:]
 
+    init() {
+        publisher = Publisher(
+            cluster: cluster(1), name: ClusterName(rawValue: "north")!, mark: 0,
+            ledger: EmptyCollection(), at: now)
+        reserve()
+    }
+
     /// `node` says `records` and nothing else, at `time`.
     mutating func hear(_ node: String, at time: UInt64 = 1, _ records: (any LedgerRecord)...) {
+        hear(node, at: time, records)
+    }
+
+    mutating func hear(_ node: String, at time: UInt64, _ records: [any LedgerRecord]) {
         var report = reports[node] ?? OwnReport()
         let current = Dictionary(uniqueKeysWithValues: records.map { ($0.key, $0.encoded) })
         let differences = report.replace(with: current, now: time)
         let messages = reports[node] == nil ? report.full : differences
         reports[node] = report
-        for case .report(let part) in messages {
-            let changed = book.apply(part, from: node)
-            take(publisher.apply(changed, of: node, from: book))
-        }
+        for case .report(let part) in messages { hear(part, of: node) }
+    }
+
+    mutating func hear(_ part: Message.Report, of node: String) {
+        let changed = book.apply(part, from: node)
+        take(publisher.apply(changed, of: node, from: book, at: now))
+        reserve()
     }
 
     mutating func take(_ changes: [LedgerChange]) {
         for change in changes { ledger[change.key] = change.value }
     }
 
-    mutating func sweep(members: Set<String>) {
-        take(publisher.stale(in: entries, reporters: book.complete, members: members))
+    mutating func reserve() {
+        guard storeAnswers, let wanted = publisher.reservationNeeded(at: now) else { return }
+        mark = wanted
+        take(publisher.reserved(upTo: wanted, at: now))
     }
 
-    var entries: [LedgerEntry] { ledger.map { LedgerEntry(key: $0.key, value: $0.value) } }
+    mutating func pass(_ duration: Duration) {
+        now = now + duration
+        take(publisher.tick(at: now))
+        reserve()
+    }
 
-    /// A publisher that starts anew with the ledger, and has heard nobody.
+    mutating func sweep(members: Set<String>) {
+        take(publisher.sweep(reporters: book.complete, members: members, at: now))
+    }
+
+    /// A publisher that starts anew with the ledger and the mark, and has heard nobody.
     mutating func restart() {
-        publisher = Publisher(cluster: cluster(1), name: ClusterName(rawValue: "north")!)
+        publisher = Publisher(
+            cluster: cluster(1), name: ClusterName(rawValue: "north")!, mark: mark,
+            ledger: ledger.map { LedgerEntry(key: $0.key, value: $0.value) }, at: now)
         book = ReportBook()
         reports = [:]
-        publisher.adopt(entries)
+        reserve()
     }
 
     func identity(of name: String) throws -> Identity {
@@ -57,7 +86,7 @@ struct PublisherTests {
 
     private func key(_ local: UInt32) -> String { "identity/\(identity(local).rawValue)" }
 
-    @Test("an identity appears with its first user and goes with its last")
+    @Test("an identity appears with its first user and goes a minute after its last")
     mutating func identityLife() throws {
         desk.hear("a", endpoint("p", on: "a", "10.1.0.1"))
         #expect(desk.identities == [key(256)])
@@ -66,23 +95,89 @@ struct PublisherTests {
         #expect(desk.identities == [key(256)])
         #expect(try desk.identity(of: "q") == identity(256))
         desk.hear("a")
+        desk.pass(.seconds(600))
         #expect(desk.identities == [key(256)], "q still has it")
         desk.hear("b")
+        desk.pass(.seconds(59))
+        #expect(desk.identities == [key(256)], "a successor may come")
+        desk.pass(.seconds(1))
         #expect(desk.ledger.isEmpty)
-        // The number isn't given to others while the publisher runs.
+        // Others get another number; the same labels get theirs back.
         desk.hear("a", endpoint("r", on: "a", "10.1.0.2", labels: ["app": "other"]))
         #expect(try desk.identity(of: "r") == identity(257))
+        desk.hear("b", endpoint("q", on: "b", "10.1.1.1"))
+        #expect(try desk.identity(of: "q") == identity(256))
+        #expect(desk.identities == [key(256), key(257)])
+    }
+
+    @Test("a lone pod that is replaced changes nothing about its identity")
+    mutating func replacement() throws {
+        for round in 0..<5 {
+            desk.hear("a", endpoint("p\(round)", on: "a", "10.1.0.1"))
+            #expect(try desk.identity(of: "p\(round)") == identity(256))
+            desk.pass(.seconds(300))
+            desk.hear("a")
+            desk.pass(.seconds(45))
+            #expect(desk.identities == [key(256)])
+        }
+        desk.pass(.seconds(15))
+        #expect(desk.identities.isEmpty)
     }
 
     @Test("an endpoint whose labels change moves to another identity; an unused one goes")
     mutating func relabelled() throws {
         desk.hear("a", endpoint("p", on: "a", "10.1.0.1"))
         desk.hear("a", endpoint("p", on: "a", "10.1.0.1", labels: ["app": "v2"]))
-        #expect(desk.identities == [key(257)])
         #expect(try desk.identity(of: "p") == identity(257))
+        desk.pass(.seconds(60))
+        #expect(desk.identities == [key(257)])
         // A new address is no new identity.
         desk.hear("a", endpoint("p", on: "a", "10.1.0.2", labels: ["app": "v2"]))
         #expect(desk.identities == [key(257)])
+    }
+
+    @Test("while no number is reserved endpoints are initializing, which is said, and then served")
+    mutating func slowStore() throws {
+        desk = Desk()
+        desk.publisher = Publisher(
+            cluster: cluster(1), name: ClusterName(rawValue: "north")!, mark: desk.mark,
+            ledger: EmptyCollection(), at: desk.now)
+        desk.storeAnswers = false
+        desk.hear(
+            "a", endpoint("p", on: "a", "10.1.0.1"), endpoint("q", on: "a", "10.1.0.2"),
+            endpoint("r", on: "a", "10.1.0.3", labels: ["app": "r"]),
+            endpoint("s", on: "a", "10.1.0.4", labels: ["app": "s"]))
+        desk.pass(.seconds(1))
+        for name in ["p", "q", "r", "s"] {
+            #expect(try desk.identity(of: name).rawValue == 0)
+        }
+        #expect(desk.publisher.waitingEndpoints == 4)
+        let said = try #require(desk.publisher.conflicts.first)
+        #expect(said.contains("4 endpoint(s) with 3 new set(s)") && said.contains("lease store"))
+        // One that leaves needs none.
+        desk.hear(
+            "a", endpoint("p", on: "a", "10.1.0.1"), endpoint("q", on: "a", "10.1.0.2"),
+            endpoint("s", on: "a", "10.1.0.4", labels: ["app": "s"]))
+        desk.storeAnswers = true
+        desk.pass(.seconds(1))
+        #expect(try desk.identity(of: "p") == identity(1280))
+        #expect(try desk.identity(of: "q") == identity(1280))
+        #expect(try desk.identity(of: "s") == identity(1281))
+        #expect(desk.identities == [key(1280), key(1281)])
+        #expect(desk.publisher.waitingEndpoints == 0)
+        #expect(desk.publisher.conflicts.isEmpty)
+    }
+
+    @Test("pods of a workload that its controllers label differently share an identity")
+    mutating func replicas() throws {
+        let pods = (0..<200).map { pod in
+            endpoint(
+                "p\(pod)", on: "a", "10.1.0.\(pod)",
+                labels: ["app": "w\(pod % 4)", "pod-template-hash": "\(pod)"])
+        }
+        desk.hear("a", at: 1, pods)
+        #expect(desk.ledger.count == 200 + 4)
+        #expect(try desk.identity(of: "p7") == desk.identity(of: "p199"))
     }
 
     @Test("two endpoints that swap their labels at once keep both identities")
@@ -162,7 +257,58 @@ struct PublisherTests {
         #expect(try desk.identity(of: "p") == identity(256))
         #expect(try desk.identity(of: "q") == identity(257))
         desk.hear("b", endpoint("r", on: "b", "10.1.1.2", labels: ["app": "z"]))
-        #expect(try desk.identity(of: "r") == identity(258))
+        #expect(try desk.identity(of: "r") == identity(1280), "above what was reserved before")
+    }
+
+    @Test("an identity that the ledger's endpoints have stays, though their node is still silent")
+    mutating func silentNode() throws {
+        desk.hear("a", endpoint("p", on: "a", "10.1.0.1"))
+        desk.hear("b", endpoint("q", on: "b", "10.1.1.1"))
+        desk.restart()
+        desk.hear("a", endpoint("p", on: "a", "10.1.0.1"))
+        desk.hear("a")
+        desk.pass(.seconds(900))
+        desk.sweep(members: ["a", "b"])
+        #expect(desk.identities == [key(256)])
+        desk.hear("b", endpoint("q", on: "b", "10.1.1.1"))
+        #expect(try desk.identity(of: "q") == identity(256))
+        desk.hear("b")
+        desk.pass(.seconds(60))
+        #expect(desk.ledger.isEmpty)
+    }
+
+    @Test("a number that only its node remembers stays, unless it is somebody else's by now")
+    mutating func claims() throws {
+        desk.hear("a", endpoint("p", on: "a", "10.1.0.1", labels: ["app": "x"]))
+        desk.hear("b", endpoint("q", on: "b", "10.1.1.1", labels: ["app": "y"]))
+        let number = try desk.identity(of: "q")
+        // The ledger's latest changes are lost with the publisher.
+        for key in [key(257), "endpoint/default/q"] { desk.ledger[key] = nil }
+        desk.restart()
+        desk.hear(
+            "b", endpoint("q", on: "b", "10.1.1.1", labels: ["app": "y"], identity: number),
+            endpoint("r", on: "b", "10.1.1.2", labels: ["app": "z"], identity: identity(256)))
+        #expect(try desk.identity(of: "q") == identity(257))
+        #expect(try desk.identity(of: "r") == identity(1280))
+    }
+
+    @Test("of two records for the same labels the ledger keeps one, once everybody has spoken")
+    mutating func contendingRecords() throws {
+        desk.hear("a", endpoint("p", on: "a", "10.1.0.1"))
+        let labels = try IdentityRecord(encoded: try #require(desk.ledger[key(256)])).labels
+        for record in [
+            IdentityRecord(identity: identity(300), labels: labels),
+            IdentityRecord(identity: identity(9, in: 2), labels: ["app": "foreign"]),
+        ] {
+            desk.ledger[record.key.description] = record.encoded
+        }
+        desk.ledger["identity/broken"] = [1]
+        desk.restart()
+        desk.hear("a", endpoint("p", on: "a", "10.1.0.1"))
+        #expect(desk.identities.count == 4)
+        desk.sweep(members: ["a"])
+        #expect(desk.identities == [key(256)])
+        #expect(try desk.identity(of: "p") == identity(256))
     }
 
     @Test("after a restart an endpoint goes only when its node has reported without it")
@@ -184,8 +330,9 @@ struct PublisherTests {
         desk.hear("b", endpoint("q", on: "b", "10.1.1.1", labels: ["app": "q"]))
         desk.sweep(members: members)
         #expect(desk.ledger["service/default/x"] == nil)
-        #expect(desk.identities == [key(257)])
         #expect(desk.ledger["endpoint/default/q"] != nil)
+        desk.pass(.seconds(60))
+        #expect(desk.identities == [key(257)])
     }
 
     @Test("half a report is not yet one: it takes nothing away")
@@ -206,8 +353,7 @@ struct PublisherTests {
         }
         #expect(parts.count > 1)
         let first = Message.Report(opens: true, closes: false, puts: [], deletes: [])
-        desk.take(
-            desk.publisher.apply(desk.book.apply(first, from: "a"), of: "a", from: desk.book))
+        desk.hear(first, of: "a")
         desk.sweep(members: ["a"])
         #expect(desk.ledger["endpoint/default/p0"] != nil)
         #expect(desk.ledger["service/default/x"] != nil)
@@ -219,6 +365,7 @@ struct PublisherTests {
         desk.restart()
         desk.hear("a")
         desk.sweep(members: ["a"])
+        desk.pass(.seconds(60))
         #expect(desk.ledger.isEmpty)
     }
 }

@@ -10,19 +10,32 @@ import Testing
 struct RecordTablesTests {
     private let store = MeshStore()
     private var tables: RecordTables
+    /// What each cluster's replica holds.
+    private var values: [UInt16: [RecordKey: [UInt8]]] = [:]
 
     init() { tables = RecordTables(own: own, store: store) }
 
+    /// Values that changed, nil for a deletion, with those they replace.
+    private mutating func apply(_ news: [RecordKey: [UInt8]?], of number: UInt16 = 2) {
+        var changes: RecordTables.Changes = [:]
+        for (key, value) in news {
+            changes[key] = RecordChange(old: values[number]?[key], new: value)
+            values[number, default: [:]][key] = value
+        }
+        tables.apply(changes, of: cluster(number))
+    }
+
     private mutating func put(_ records: (any LedgerRecord)..., of number: UInt16 = 2) {
-        tables.apply(
+        apply(
             Dictionary(uniqueKeysWithValues: records.map { ($0.key, .some($0.encoded)) }),
-            of: cluster(number))
+            of: number)
     }
 
     private mutating func delete(_ keys: RecordKey..., of number: UInt16 = 2) {
-        tables.apply(
-            Dictionary(uniqueKeysWithValues: keys.map { ($0, .none) }), of: cluster(number))
+        apply(Dictionary(uniqueKeysWithValues: keys.map { ($0, .none) }), of: number)
     }
+
+    private func home(of address: String) -> String? { row(address)?.node.name }
 
     private func row(_ address: String) -> EndpointRow? {
         store.read { $0.endpoints[Address(address)!] }
@@ -32,12 +45,11 @@ struct RecordTablesTests {
     mutating func handedOver() {
         for (first, second) in [("p", "q"), ("q", "p")] {
             put(endpoint(first, on: "a", "10.2.0.1"))
-            tables.apply(
-                [
-                    endpoint(first, on: "a").key: .none,
-                    endpoint(second, on: "a").key: endpoint(second, on: "a", "10.2.0.1").encoded,
-                ], of: cluster(2))
-            #expect(row("10.2.0.1")?.object.name == second)
+            apply([
+                endpoint(first, on: "a").key: .none,
+                endpoint(second, on: "b").key: endpoint(second, on: "b", "10.2.0.1").encoded,
+            ])
+            #expect(home(of: "10.2.0.1") == "b")
             delete(endpoint(second, on: "a").key)
             #expect(row("10.2.0.1") == nil)
         }
@@ -76,13 +88,12 @@ struct RecordTablesTests {
         ]
         for record in records {
             put(record)
-            tables.apply([record.key: .some([1, 0])], of: cluster(2))
+            apply([record.key: .some([1, 0])])
             #expect(tables.quarantine[cluster(2)]?[record.key] != nil, "\(record.key)")
         }
         // The name in the key is not the record's own.
         let stranger = RecordKey(kind: .endpoint, name: "default/stranger")
-        tables.apply(
-            [stranger: .some(endpoint("q", on: "a", "10.2.0.9").encoded)], of: cluster(2))
+        apply([stranger: .some(endpoint("q", on: "a", "10.2.0.9").encoded)])
         #expect(tables.quarantine[cluster(2)]?[stranger] == .invalid("key"))
         #expect(row("10.2.0.9") == nil)
 
@@ -92,6 +103,87 @@ struct RecordTablesTests {
         for record in records { put(record) }
         delete(stranger)
         #expect(tables.quarantine[cluster(2)]?.isEmpty == true)
+    }
+
+    @Test("what a quarantined endpoint had before goes with it, and with what follows it")
+    mutating func afterQuarantine() {
+        let key = endpoint("p", on: "a").key
+        for deleted in [true, false] {
+            put(endpoint("p", on: "a", "10.2.0.1"))
+            apply([key: .some([1, 0])])
+            apply([key: .some([1, 1])])
+            #expect(row("10.2.0.1") != nil)
+            if deleted { delete(key) } else { put(endpoint("p", on: "a", "10.2.0.2")) }
+            #expect(row("10.2.0.1") == nil)
+            #expect((row("10.2.0.2") == nil) == deleted)
+            #expect(tables.quarantine[cluster(2)]?.isEmpty == true)
+        }
+    }
+
+    @Test("of two endpoints with one address the same wins everywhere, and the other succeeds it")
+    mutating func conflict() {
+        let (p, q) = (endpoint("p", on: "a", "10.2.0.1"), endpoint("q", on: "b", "10.2.0.1"))
+        put(p)
+        put(q)
+        let winner = home(of: "10.2.0.1")
+        delete(p.key, q.key)
+        #expect(row("10.2.0.1") == nil)
+        put(q)
+        put(p)
+        #expect(home(of: "10.2.0.1") == winner)
+        let (first, second) = winner == "a" ? (p, q) : (q, p)
+        // Told again, the winner is still the winner, and the other one still waits.
+        put(endpoint("\(first.object.name)", on: "c", "10.2.0.1", "10.2.0.2"))
+        #expect(home(of: "10.2.0.1") == "c")
+        delete(first.key)
+        #expect(home(of: "10.2.0.1") == second.node && row("10.2.0.2") == nil)
+        put(endpoint("\(second.object.name)", on: "d", "10.2.0.3"))
+        #expect(row("10.2.0.1") == nil && home(of: "10.2.0.3") == "d")
+    }
+
+    @Test("an address of this node's endpoint is nobody else's, whoever claims it and when")
+    mutating func ownAddress() {
+        let object = endpoint("p", on: "a").object
+        let interface = LocalInterface(ifindex: 7, mac: LinkAddress(rawValue: 1)!)
+        put(endpoint("x", on: "a", "10.1.0.1"))
+        put(endpoint("p", on: "a", "10.1.0.1"), of: 1)
+        #expect(row("10.1.0.1")?.node.cluster == cluster(2), "without interface it is nowhere")
+        tables.setInterfaces([object: interface])
+        #expect(row("10.1.0.1")?.local == interface)
+        put(endpoint("y", on: "a", "10.1.0.1"), of: 3)
+        // Some of them would win by their hashes.
+        let others = (0..<64).map { endpoint("z\($0)", on: "b", "10.1.0.1") }
+        for other in others {
+            put(other, of: 1)
+            #expect(row("10.1.0.1")?.local == interface)
+        }
+        delete(endpoint("p", on: "a").key, of: 1)
+        #expect(row("10.1.0.1")?.node.name == "b", "then the own cluster's")
+        for other in others { delete(other.key, of: 1) }
+        #expect(row("10.1.0.1")?.node.cluster == cluster(2), "then the lower cluster's")
+    }
+
+    @Test("a record that was refused before takes no address away when it goes")
+    mutating func refusedBefore() {
+        put(endpoint("p", on: "a", "10.2.0.1"))
+        let refused = endpoint("q", on: "b", "10.2.0.1")
+        tables.apply([refused.key: RecordChange(old: refused.encoded, new: nil)], of: cluster(2))
+        #expect(home(of: "10.2.0.1") == "a")
+    }
+
+    @Test("a thousand claims to one address cost no more than the best few, and nobody else's")
+    mutating func claims() {
+        let records = (0..<1_000).map { endpoint("p\($0)", on: "n\($0)", "10.2.0.1") }
+        put(endpoint("q", on: "q", "10.2.0.1"), of: 3)
+        for record in records { put(record) }
+        let best = records.min {
+            RecordHash(of: $0.key.description.utf8) < RecordHash(of: $1.key.description.utf8)
+        }
+        #expect(home(of: "10.2.0.1") == best?.node)
+        for record in records { delete(record.key) }
+        #expect(row("10.2.0.1")?.node.cluster == cluster(3))
+        delete(endpoint("q", on: "q").key, of: 3)
+        #expect(row("10.2.0.1") == nil)
     }
 
     @Test("a cluster can neither change nor delete another one's identities")

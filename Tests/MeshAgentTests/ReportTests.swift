@@ -56,7 +56,7 @@ struct ReportTests {
 
     @Test(
         "becomes as many messages as it takes, each of which fits a frame and decodes",
-        arguments: [(1, 256 * 1024), (40, 63 * 1024), (3000, 600), (20_001, 10)])
+        arguments: [(1, RecordLimit.valueBytes), (40, 63 * 1024), (3000, 600), (20_001, 10)])
     func chunks(count: Int, bytes: Int) throws {
         var report = OwnReport()
         let told = report.replace(with: Self.many(count, bytes: bytes), now: 1)

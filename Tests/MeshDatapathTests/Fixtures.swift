@@ -2,6 +2,7 @@
 
 import MeshDatapath
 import MeshModel
+import MeshStore
 
 func cluster(_ number: UInt16) -> ClusterID { ClusterID(rawValue: number)! }
 
@@ -47,4 +48,14 @@ extension ServiceReading {
     var story: [String] {
         slices.flatMap { slice in slice.backends.map { "\(slice.cluster):\($0.address)" } }
     }
+}
+
+/// One of many endpoints of cluster 2, addresses not in the order of the numbers.
+func remoteEndpoint(
+    _ number: Int, identity: Identity = Identity(cluster: cluster(2), local: 300)!
+) -> EndpointRow {
+    EndpointRow(
+        address: Address(ipv4: 0x0a02_0000 | UInt32(number) &* 40_503 & 0xffff),
+        record: RecordHash(rawValue: UInt32(number)), object: nil, identity: identity,
+        node: node("n\(number % 100)", in: 2), local: nil)
 }

@@ -207,6 +207,66 @@ struct KernelDatapathTests {
         print("10,000 services × 10 backends: \(cold), one more: \(one)")
     }
 
+    @Test("fifty thousand endpoints of another cluster are there within a second, and only once")
+    func coldEndpoints() throws {
+        let sandbox = try Sandbox()
+        let (cold, again, writes) = try inOwnNamespace {
+            let datapath = try KernelDatapath(sandbox.configuration())
+            let store = MeshStore()
+            store.write { tables in
+                for number in 0..<50_000 { tables.endpoints.upsert(remoteEndpoint(number)) }
+            }
+            var reconciler = Reconciler(EndpointTarget(datapath), table: \.endpoints)
+            let clock = ContinuousClock()
+            let cold = clock.measure { _ = reconciler.pass(store, now: .zero) }
+            #expect(try datapath.endpointAddresses().count == 50_000)
+            let before = datapath.writeCount
+            let again = clock.measure { _ = reconciler.pass(store, now: .zero, full: true) }
+            return (cold, again, datapath.writeCount.since(before).total)
+        }
+        #expect(writes == 0)
+        // Debug builds on a busy machine; the benchmark holds the release build to one second.
+        #expect(cold < .seconds(10))
+        print("50,000 endpoints: \(cold), looked through again: \(again)")
+    }
+
+    @Test("a batch of endpoints for which there is no room leaves those out, and says which")
+    func fullEndpoints() throws {
+        let sandbox = try Sandbox()
+        try inOwnNamespace {
+            let datapath = try KernelDatapath(
+                sandbox.configuration { $0.capacities.endpoints = 10 })
+            let store = MeshStore()
+            store.write { tables in
+                for number in 0..<10 { tables.endpoints.upsert(remoteEndpoint(number)) }
+            }
+            var reconciler = Reconciler(EndpointTarget(datapath), table: \.endpoints)
+            _ = reconciler.pass(store, now: .zero)
+            // A row that the map has already changes, though newcomers before it don't fit.
+            let changed = remoteEndpoint(7, identity: .world)
+            store.write { tables in
+                for number in 10..<15 { tables.endpoints.upsert(remoteEndpoint(number)) }
+                tables.endpoints.upsert(changed)
+            }
+            let result = reconciler.pass(store, now: .zero)
+            #expect(result.updated == 1 && result.failed == 5)
+            let table = store.snapshot().endpoints
+            #expect(table.rows.count { table.statuses($0.address) == .done } == 10)
+            let address = remoteEndpoint(12).address
+            let full = DatapathError.mapFull(
+                map: "weft_endpoints", action: "adding endpoint \(address)")
+            #expect(table.entry(for: address)?.status == .error("\(full)"))
+            let map = try HashMap<weft_address, weft_endpoint>(
+                BPFMap(pinnedAt: "\(sandbox.pins)/maps/weft_endpoints"))
+            var identities: Set<UInt32> = []
+            try map.walk { _, value in
+                identities.insert(value.identity)
+                return true
+            }
+            #expect(identities.count == 2 && identities.contains(Identity.world.rawValue))
+        }
+    }
+
     @Test("counters and connections of an idle node read as nothing, events as none")
     func observation() throws {
         let sandbox = try Sandbox()

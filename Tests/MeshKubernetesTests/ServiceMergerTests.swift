@@ -308,7 +308,8 @@ struct ServiceMergerTests {
         apply(
             merger.update(
                 try changes(slice(name: "b", service: "b", endpoint("10.1.0.1")), cluster: 1)))
-        let changed = store.snapshot().frontends.changes(since: before.revision)
-        #expect(changed.upserts.map(\.row.service.name) == ["b"])
+        let after = store.snapshot().frontends
+        let changed = after.changedKeys(since: before.revision)
+        #expect(changed?.map { after[$0]?.service.name } == ["b"])
     }
 }

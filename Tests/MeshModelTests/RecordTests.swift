@@ -100,11 +100,33 @@ struct RecordTests {
             record.encoded == [
                 1,  // version
                 0x00, 0x30, 0x01, 0x00,  // identity: cluster 3, number 256
-                0, 0, 0, 2,  // two labels, sorted
-                0, 0, 0, 1, 0x61, 0, 0, 0, 1, 0x31,  // a: 1
-                0, 0, 0, 1, 0x62, 0, 0, 0, 1, 0x32,  // b: 2
+                2,  // two labels, sorted
+                1, 0x61, 1, 0x31,  // a: 1
+                1, 0x62, 1, 0x32,  // b: 2
             ])
     }
+
+    @Test("of an endpoint takes a byte a length, and 5 for an IPv4 address")
+    func endpointBytes() throws {
+        let record = EndpointRecord(
+            object: ObjectName(namespace: "ns", name: String(repeating: "x", count: 200)),
+            node: "n", addresses: [Address(ipv4: 0x0a01_0203), Address(high: 1, low: 2)],
+            identity: Identity(rawValue: 0x0030_0100), labels: [:])
+        #expect(
+            record.encoded
+                == [1, 2, 0x6e, 0x73, 0x80, 200] + Array(repeating: 0x78, count: 200) + [
+                    1, 0x6e,  // node
+                    2, 4, 10, 1, 2, 3, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2,
+                    0x00, 0x30, 0x01, 0x00, 0,
+                ])
+        for wrong in [[1, 0x80, 2], [1, 0, 0, 0, 1, 5], [1, 0, 0, 0, 1, 16] + mapped] {
+            #expect(throws: DecodingFault.self) { try EndpointRecord(encoded: wrong) }
+        }
+    }
+
+    /// 10.0.0.1 as 16 bytes: it has one form only.
+    private let mapped: [UInt8] =
+        Array(repeating: 0, count: 10) + [0xff, 0xff, 10, 0, 0, 1, 0, 0, 0, 0, 0]
 
     @Test("with more of something than its bound is refused by name")
     func bounds() {

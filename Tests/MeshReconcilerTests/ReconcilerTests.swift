@@ -206,6 +206,43 @@ struct ReconcilerTests {
         #expect(reconciler.target.held.keys.map(\.rawValue) == [1])
     }
 
+    @Test("remembers so many failures one by one; when there are more, it tries all rows again")
+    mutating func manyFailures() {
+        let maximum = Reconciler<FakeMap>.retriesMaximum
+        let count = UInt32(maximum + 10)
+        reconciler.target.refused = Set(1...count)
+        store.write { tables in
+            for number in 0...count { tables.identities.upsert(row(number)) }
+        }
+        let first = reconciler.pass(store, now: at(0))
+        #expect(first.updated == 1 && first.failed == Int(count))
+        #expect(first.nextRetry == at(50))
+        let statuses = store.read { $0.identities.entries.map(\.status) }
+        #expect(statuses.count { $0 == .error("the map is full") } == maximum)
+        #expect(statuses.count { $0 == .done } == 0, "who failed besides isn't known")
+
+        reconciler.target.refused = [1]
+        let second = reconciler.pass(store, now: at(50))
+        #expect(second.updated == Int(count) && second.failed == 1)
+        #expect(status(1) == .error("the map is full") && status(0) == .done)
+        #expect(status(count) == .done)
+        #expect(second.nextRetry == at(150))
+        reconciler.target.calls = []
+        _ = reconciler.pass(store, now: at(150))
+        #expect(reconciler.target.calls == ["update 1"])
+    }
+
+    @Test("gives its target rows in blocks of bounded size, all of them, in order")
+    mutating func blocks() {
+        let count = 2 * Reconciler<FakeMap>.blockMaximum + 1
+        store.write { tables in
+            for number in 0..<count { tables.identities.upsert(row(UInt32(number))) }
+        }
+        let result = reconciler.pass(store, now: at(0))
+        #expect(result.updated == count)
+        #expect(reconciler.target.calls == (0..<count).map { "update \($0)" })
+    }
+
     @Test("does not wake itself by writing statuses")
     mutating func quiet() {
         store.write { _ = $0.identities.upsert(row(1)) }

@@ -2,6 +2,7 @@
 
 import Crypto
 import MeshModel
+import MeshSimulation
 import OrderedCollections
 import Testing
 
@@ -19,7 +20,7 @@ struct HostilePeerTests {
 
         init(_ publisher: Publisher) {
             id = publisher.ledger.owner
-            node.add(owner: id, key: publisher.replica.key, into: &effects)
+            node.add(owner: id, authority: publisher.replica.authority, into: &effects)
             node.linkUp(liar, into: &effects)
             node.linkUp(friend, into: &effects)
             effects = []
@@ -27,7 +28,7 @@ struct HostilePeerTests {
 
         mutating func hear(_ message: Message, from link: ReplicationLink) {
             effects = []
-            node.receive(message.encoded, from: link, into: &effects)
+            node.receive(message.encoded, from: link, at: .zero, into: &effects)
         }
 
         func answers(over link: ReplicationLink) throws -> [Message] {
@@ -35,14 +36,14 @@ struct HostilePeerTests {
         }
 
         var whereItStands: Message {
-            .heads([.init(owner: id, head: node.head(of: id) ?? .origin)])
+            .heads([.init(owner: id, head: node.head(of: id) ?? .origin, interest: .all)])
         }
     }
 
     private func snapshotOf(
         _ publisher: Publisher
     ) throws -> (offer: SnapshotOffer, chunks: [SnapshotChunk]) {
-        var outgoing = try #require(OutgoingSnapshot(of: publisher.replica))
+        var outgoing = try #require(OutgoingSnapshot(of: publisher.replica, shards: .all))
         let filled = publisher.replica.contents.buckets.indices
             .filter { publisher.replica.contents.buckets[$0].count > 0 }.map { UInt8($0) }
         outgoing = outgoing.accepting(filled)
@@ -89,8 +90,7 @@ struct HostilePeerTests {
         var victim = Victim(publisher)
         var hashes = offer.bucketHashes
         hashes[3] = .zero
-        victim.hear(
-            .offer(SnapshotOffer(signed: offer.signed, bucketHashes: hashes)), from: victim.liar)
+        victim.hear(.offer(offer.with(bucketHashes: hashes)), from: victim.liar)
         #expect(victim.effects == [.rejected(.rootMismatch(victim.id), from: victim.liar)])
         let old = batch.signed.header
         let raised = try batch.with(
@@ -98,10 +98,11 @@ struct HostilePeerTests {
                 owner: old.owner, position: Position(epoch: 9, revision: 9),
                 previous: old.previous, stateRoot: old.stateRoot, shards: [],
                 resourceVersions: []))
-        victim.hear(
-            .offer(SnapshotOffer(signed: raised.signed, bucketHashes: offer.bucketHashes)),
-            from: victim.liar)
+        victim.hear(.offer(offer.with(signed: raised.signed)), from: victim.liar)
         #expect(victim.effects == [.rejected(.badSignature(victim.id), from: victim.liar)])
+        let foreign = try delegation(of: 7, by: 8)
+        victim.hear(.offer(offer.with(delegation: foreign)), from: victim.liar)
+        #expect(victim.effects == [.rejected(.badDelegation(victim.id), from: victim.liar)])
     }
 
     @Test("a snapshot that stalls for five seconds is asked for elsewhere")
@@ -122,6 +123,36 @@ struct HostilePeerTests {
         victim.hear(.offer(offer), from: victim.friend)
         for chunk in chunks { victim.hear(.chunk(chunk), from: victim.friend) }
         #expect(victim.node.head(of: victim.id) == publisher.replica.head)
+    }
+
+    @Test("a chunk out of turn begins the snapshot anew; its sender isn't barred")
+    func outOfTurn() throws {
+        var publisher = try Publisher()
+        _ = try publisher.commit(put("a", "1"), put("b", "1"), put("c", "1"))
+        let (offer, chunks) = try snapshotOf(publisher)
+        var victim = Victim(publisher)
+        victim.hear(.offer(offer), from: victim.friend)
+        victim.hear(.chunk(chunks[1]), from: victim.friend)
+        #expect(try victim.answers(over: victim.friend) == [victim.whereItStands])
+        victim.hear(.offer(offer), from: victim.friend)
+        for chunk in chunks { victim.hear(.chunk(chunk), from: victim.friend) }
+        #expect(victim.node.replica(of: victim.id)?.state == publisher.replica.state)
+    }
+
+    @Test("an acceptance that crossed a withdrawal is answered with another offer")
+    func crossedAcceptance() throws {
+        var publisher = try Publisher()
+        let batch = try publisher.commitOne(put("a", "1"))
+        let (offer, _) = try snapshotOf(publisher)
+        var victim = Victim(publisher)
+        victim.hear(.batch(batch), from: victim.liar)
+        let standing = Message.OwnerHead(
+            owner: victim.id, head: batch.signed.head, interest: .all, held: .base)
+        victim.hear(.heads([standing]), from: victim.friend)
+        victim.hear(
+            .accept(.init(owner: victim.id, position: offer.position, buckets: [1])),
+            from: victim.friend)
+        #expect(try victim.answers(over: victim.friend) == [.offer(offer)])
     }
 
     @Test("a peer whose offer was passed over hears where to go on from afterwards")
@@ -163,7 +194,7 @@ struct HostilePeerTests {
 
     @Test("two nodes with two histories show each other the proof, freeze, and heal together")
     func equivocation() throws {
-        var random = SplitMix(seed: 6)
+        var random = SeededGenerator(seed: 6)
         var world = try World(owners: 1, nodes: 2)
         let id = world.owners[0]
         for node in 0...1 {
@@ -198,7 +229,7 @@ struct HostilePeerTests {
         #expect(
             victim.effects.contains(.rejected(.stateMismatch(victim.id), from: victim.friend)))
         #expect(try victim.answers(over: victim.friend) == [.requestSnapshot(victim.id)])
-        var outgoing = try #require(OutgoingSnapshot(of: publisher.replica))
+        var outgoing = try #require(OutgoingSnapshot(of: publisher.replica, shards: .all))
         victim.hear(.offer(outgoing.offer), from: victim.friend)
         guard case .accept(let acceptance)? = try victim.answers(over: victim.friend).first else {
             Issue.record("the offer was not accepted")
@@ -207,6 +238,22 @@ struct HostilePeerTests {
         outgoing = outgoing.accepting(acceptance.buckets)
         while let chunk = outgoing.nextChunk() { victim.hear(.chunk(chunk), from: victim.friend) }
         #expect(victim.node.replica(of: victim.id)?.state == publisher.replica.state)
-        #expect(victim.effects.updates.map(\.deletes) == [["service/z"]])
+        #expect(
+            victim.effects.updates.map(\.changes) == [
+                [.put("b", "1"), .delete("z", former: "bit flip")]
+            ])
+    }
+}
+
+extension SnapshotOffer {
+    /// The same offer with other parts, as a liar would send it.
+    func with(
+        signed: SignedHeader? = nil, delegation: SignedDelegation? = nil,
+        bucketHashes: [LedgerDigest]? = nil, shards: ShardSet? = nil
+    ) -> SnapshotOffer {
+        SnapshotOffer(
+            signed: signed ?? self.signed, delegation: delegation ?? self.delegation,
+            shardHashes: shardHashes, shards: shards ?? self.shards,
+            bucketHashes: bucketHashes ?? self.bucketHashes)
     }
 }

@@ -14,7 +14,7 @@ struct LedgerTests {
         let first = try publisher.ledger.commit(
             [put("a", "0"), put("a", "1"), put("b", "1"), delete("b"), delete("never")],
             to: &publisher.replica)
-        #expect(first.changes == [put("a", "1")])
+        #expect(first.changes == [.put("a", "1")])
         #expect(first.batches.count == 1)
         let again = try publisher.ledger.commit([put("a", "1")], to: &publisher.replica)
         #expect(again.batches.isEmpty)
@@ -72,7 +72,7 @@ struct LedgerTests {
         #expect(try Message(decoding: message) == .batch(commit.batches[0]))
     }
 
-    @Test("a publisher that was overtaken, or signs with a foreign key, commits nothing")
+    @Test("a publisher that was overtaken, or isn't the delegate, commits nothing")
     func superseded() throws {
         var publisher = try Publisher(epoch: 2)
         var late = publisher.ledger
@@ -81,13 +81,19 @@ struct LedgerTests {
         #expect(throws: CommitFault.superseded(by: position)) {
             _ = try late.commit([put("a", "2")], to: &publisher.replica)
         }
-        var older = Ledger(owner: publisher.ledger.owner, epoch: 1, key: try signingKey(7))
+        var older = try ledger(of: 7, epoch: 1)
         #expect(throws: CommitFault.superseded(by: position)) {
             _ = try older.commit([put("a", "2")], to: &publisher.replica)
         }
-        var foreign = Ledger(owner: publisher.ledger.owner, epoch: 3, key: try signingKey(8))
-        #expect(throws: CommitFault.foreignKey) {
-            _ = try foreign.commit([put("a", "2")], to: &publisher.replica)
+        let others = try [
+            ledger(of: 8, epoch: 3),
+            Ledger(delegation(of: 7, epoch: 3), key: signingKey(7, epoch: 3, writer: 1)),
+            Ledger(delegation(of: 7, epoch: 3, by: 8), key: signingKey(7, epoch: 3)),
+        ]
+        for var other in others {
+            #expect(throws: CommitFault.notDelegated) {
+                _ = try other.commit([put("a", "2")], to: &publisher.replica)
+            }
         }
         #expect(publisher.replica.position == position)
     }

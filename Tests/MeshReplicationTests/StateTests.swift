@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshSimulation
 import Testing
 
 @testable import MeshReplication
@@ -9,7 +10,7 @@ import Testing
 struct StateTests {
     @Test("random changes give what a dictionary gives", arguments: 1...20 as ClosedRange<UInt64>)
     func model(seed: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var contents = LedgerContents.empty
         var model: [String: [UInt8]] = [:]
         for _ in 0..<40 {
@@ -34,7 +35,6 @@ struct StateTests {
         var direct = LedgerContents.empty
         direct.apply(model.map { LedgerChange(key: $0.key, value: $0.value) })
         #expect(direct.root == contents.root)
-        #expect(LedgerContents.root(over: contents.bucketHashes) == contents.root)
         direct.apply([LedgerChange(key: "service/other", value: [])])
         #expect(direct.root != contents.root)
     }
@@ -42,7 +42,7 @@ struct StateTests {
     @Test("the difference of two buckets leads from one to the other")
     func difference() {
         let key = (0..<3000).map { "service/\($0)" }.filter {
-            Placement.bucket(of: $0.utf8) == 0
+            Placement.bucket(of: $0.utf8) == 16
         }
         func bucket(_ values: [Int: UInt8]) -> Bucket {
             Bucket.empty.applying(
@@ -53,22 +53,60 @@ struct StateTests {
         let new = bucket([1: 1, 2: 2, 3: 1, 6: 1])
         #expect(
             Set(old.changes(to: new)) == [
-                LedgerChange(key: key[0], value: nil), LedgerChange(key: key[2], value: [2]),
-                LedgerChange(key: key[3], value: [1]), LedgerChange(key: key[5], value: nil),
-                LedgerChange(key: key[6], value: [1]),
+                LedgerReplacement(key: key[0], former: [1], value: nil),
+                LedgerReplacement(key: key[2], former: [1], value: [2]),
+                LedgerReplacement(key: key[3], former: nil, value: [1]),
+                LedgerReplacement(key: key[5], former: [1], value: nil),
+                LedgerReplacement(key: key[6], former: nil, value: [1]),
             ])
         #expect(old.changes(to: old).isEmpty)
         let patched = old.applying(
-            old.changes(to: new).map { PackedChange($0) }.sorted(by: PackedChange.inOrder))
+            old.changes(to: new).map { PackedChange(LedgerChange(key: $0.key, value: $0.value)) }
+                .sorted(by: PackedChange.inOrder))
         #expect(patched.hash == new.hash)
+    }
+
+    @Test("an endpoint is found by the hash of its key")
+    func endpointByHash() {
+        var contents = LedgerContents.empty
+        let keys = (0..<2_000).map { "endpoint/default/web-\($0)" }
+        contents.apply(keys.map { LedgerChange(key: $0, value: Array($0.utf8)) })
+        for key in keys {
+            #expect(
+                contents.endpoints(with: RecordHash(of: key.utf8))
+                    == [LedgerEntry(key: key, value: Array(key.utf8))])
+        }
+        #expect(contents.endpoints(with: RecordHash(of: "endpoint/default/none".utf8)).isEmpty)
     }
 
     @Test("keys keep their bucket for ever, and spread")
     func placement() {
-        #expect(Placement.bucket(of: "service/default/web".utf8) == 29)
+        #expect(Placement.bucket(of: "service/default/web".utf8) == 5 * 16 + 2)
+        #expect(Placement.bucket(of: "endpoint/default/web".utf8) == 13 * 16 + 7)
+        #expect(Placement.bucket(of: "gizmo/default/web".utf8) == 8)
         var counts = [Int](repeating: 0, count: ReplicationLimit.buckets)
         for index in 0..<12_800 { counts[Placement.bucket(of: "endpoint/a/\(index)".utf8)] += 1 }
-        #expect(counts.allSatisfy { (20...95).contains($0) })
+        let shards = Placement.endpointShards
+        #expect(counts[..<(shards.lowerBound * 16)].allSatisfy { $0 == 0 })
+        #expect(counts[(shards.lowerBound * 16)...].allSatisfy { (60...150).contains($0) })
+    }
+
+    @Test("a namespace's services and slices share a shard; all but the many stand in the base")
+    func shards() {
+        let wanted = ShardSet.services(ofNamespace: "shop")
+        for key in ["service/shop/web", "slice/shop/web-1", "service/shop/web/later"] {
+            #expect(wanted.contains(shard: Placement.shard(ofKey: key.utf8)))
+        }
+        for key in ["node/a", "identity/7", "namespace/shop", "gizmo/shop/x", "services/shop/web"] {
+            #expect(Placement.shard(ofKey: key.utf8) == Placement.baseShard)
+        }
+        for index in 0..<100 {
+            let shard = Placement.shard(ofKey: "endpoint/shop/\(index)".utf8)
+            #expect(ShardSet.endpoints.contains(shard: shard))
+        }
+        let namespaces = Set((0..<200).map { ShardSet.services(ofNamespace: "ns-\($0)") })
+        #expect(namespaces.count == Placement.serviceShards.count)
+        #expect(ShardSet.all.shards == Array(0..<16))
     }
 
     @Test("a log window keeps to its limits and knows what it still covers")

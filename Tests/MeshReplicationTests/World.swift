@@ -2,6 +2,7 @@
 
 import Crypto
 import MeshModel
+import MeshSimulation
 import Testing
 
 @testable import MeshReplication
@@ -14,7 +15,7 @@ struct World {
     struct Node {
         var synchroniser: Synchroniser
         /// The sum of all updates, per owner.
-        var views: [ClusterID: [String: [UInt8]]] = [:]
+        var views: [ClusterID: Records] = [:]
         var positions: [ClusterID: Position] = [:]
         var rejections: [RejectionReason] = []
         var frozen: [ClusterID] = []
@@ -30,19 +31,28 @@ struct World {
 
     let owners: [ClusterID]
     let window: LogWindowLimit
+    let rate: ChangeRateLimit?
+    private var interests: [ShardSet]
     private(set) var nodes: [Node] = []
     private var pipes: [Pipe: [[UInt8]]] = [:]
     private var links: [Pipe: ReplicationLink] = [:]
     private var nextLink: UInt64 = 1
-    private var history: [LedgerDigest: [String: [UInt8]]] = [.zero: [:]]
+    private var now = Instant.zero
+    private var history: [LedgerDigest: Records] = [.zero: [:]]
     /// Stands between a node and its links, if it lies: what it really sends for each message.
     var lie: (_ message: [UInt8], _ from: Int) -> [[UInt8]] = { message, _ in [message] }
 
-    init(owners: Int, nodes: Int, window: LogWindowLimit = .standard) throws {
+    /// - Parameter interests: of each node; all of them everything if there are none.
+    init(
+        owners: Int, nodes: Int, interests: [ShardSet] = [], rate: ChangeRateLimit? = nil,
+        window: LogWindowLimit = .standard
+    ) throws {
+        self.rate = rate
+        self.interests = interests.isEmpty ? Array(repeating: .all, count: nodes) : interests
         self.owners = try (1...UInt16(owners)).map { try owner($0) }
         self.window = window
         for _ in 0..<nodes {
-            self.nodes.append(Node(synchroniser: Synchroniser(window: window)))
+            self.nodes.append(Node(synchroniser: Synchroniser()))
         }
         for node in 0..<nodes { try restart(node) }
     }
@@ -52,11 +62,12 @@ struct World {
     /// A node starts with nothing.
     mutating func restart(_ node: Int) throws {
         for other in nodes.indices where other != node { disconnect(node, other) }
-        var fresh = Node(synchroniser: Synchroniser(window: window))
+        var fresh = Node(synchroniser: Synchroniser())
         var effects: [ReplicationEffect] = []
         for id in owners {
             fresh.synchroniser.add(
-                owner: id, key: try signingKey(id.rawValue).publicKey, into: &effects)
+                owner: id, authority: try authority(id.rawValue), interest: interests[node],
+                rate: rate, window: window, into: &effects)
         }
         fresh.rejections = nodes[node].rejections
         nodes[node] = fresh
@@ -64,8 +75,9 @@ struct World {
     }
 
     mutating func openLedger(of id: ClusterID, at node: Int, epoch: UInt32) throws {
+        // Two nodes that open the same epoch are two writers.
         nodes[node].synchroniser.open(
-            Ledger(owner: id, epoch: epoch, key: try signingKey(id.rawValue)))
+            try ledger(of: id.rawValue, epoch: epoch, writer: UInt8(node)))
     }
 
     mutating func publish(_ changes: [LedgerChange], of id: ClusterID, at node: Int) throws {
@@ -125,22 +137,29 @@ struct World {
         }
     }
 
+    mutating func advance(to now: Instant) { self.now = now }
+
+    func age(of id: ClusterID, at node: Int) -> Duration? {
+        nodes[node].synchroniser.age(of: id, at: now)
+    }
+
     /// Delivers the oldest message of one pipe.
     ///
     /// - Returns: whether anything was under way.
-    mutating func deliver(using random: inout SplitMix) -> Bool {
+    mutating func deliver(using random: inout SeededGenerator) -> Bool {
         let busy = pipes.filter { !$0.value.isEmpty }.keys
             .sorted { ($0.from, $0.to) < ($1.from, $1.to) }
         guard let pipe = busy.randomElement(using: &random), let link = links[pipe],
             let message = pipes[pipe]?.removeFirst()
         else { return false }
         var effects: [ReplicationEffect] = []
-        nodes[pipe.to].synchroniser.receive(message, from: link, into: &effects)
+        nodes[pipe.to].synchroniser.receive(message, from: link, at: now, into: &effects)
         perform(effects, at: pipe.to)
         return true
     }
 
     mutating func tick(at now: Instant) {
+        self.now = now
         for node in nodes.indices {
             var effects: [ReplicationEffect] = []
             nodes[node].synchroniser.tick(at: now, into: &effects)
@@ -149,7 +168,7 @@ struct World {
     }
 
     /// Delivers until nothing is under way.
-    mutating func settle(using random: inout SplitMix) {
+    mutating func settle(using random: inout SeededGenerator) {
         var budget = 200_000
         while deliver(using: &random) {
             budget -= 1
@@ -158,6 +177,13 @@ struct World {
                 return
             }
         }
+    }
+
+    mutating func setInterest(_ interest: ShardSet, in id: ClusterID, at node: Int) {
+        var effects: [ReplicationEffect] = []
+        interests[node] = interest
+        nodes[node].synchroniser.setInterest(interest, in: id, into: &effects)
+        perform(effects, at: node)
     }
 
     // MARK: What is checked
@@ -171,6 +197,7 @@ struct World {
                 nodes[node].sent += bytes.count
                 pipes[pipe.key]?.append(contentsOf: lie(bytes, node))
             case .changed(let update): check(update, at: node)
+            case .append, .replaced: break
             case .rejected(let reason, _): nodes[node].rejections.append(reason)
             case .frozen(let id, _): nodes[node].frozen.append(id)
             case .thawed(let id, _): nodes[node].frozen.removeAll { $0 == id }
@@ -179,9 +206,10 @@ struct World {
     }
 
     private mutating func check(_ update: LedgerUpdate, at node: Int) {
-        for key in update.deletes { nodes[node].views[update.owner]?[key] = nil }
-        for entry in update.puts {
-            nodes[node].views[update.owner, default: [:]][entry.key] = entry.value
+        for change in update.changes {
+            let former = nodes[node].views[update.owner]?[change.key]
+            #expect(former == change.former, "\(change.key) was something else before")
+            nodes[node].views[update.owner, default: [:]][change.key] = change.value
         }
         let before = nodes[node].positions[update.owner] ?? .origin
         #expect(before <= update.position, "a position went back")
@@ -192,9 +220,10 @@ struct World {
     func checkViews() {
         for (index, node) in nodes.enumerated() {
             for id in owners {
-                guard let head = node.synchroniser.head(of: id) else { continue }
+                guard let replica = node.synchroniser.replica(of: id) else { continue }
+                let head = replica.head
                 #expect(
-                    node.views[id] ?? [:] == history[head.hash],
+                    node.views[id] ?? [:] == history[head.hash]?.restricted(to: replica.held),
                     "node \(index) doesn't hold owner \(id) at \(head.position)")
             }
         }

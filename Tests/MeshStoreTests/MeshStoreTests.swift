@@ -34,7 +34,7 @@ struct MeshStoreTests {
         store?.write { $0.clusters.declareComplete() }
         #expect(await watch.next() != nil, "both changes")
         store?.write { _ = $0.nodes.upsert(row) }
-        store?.write { $0.nodes.report(.done, for: row.key, at: 1) }
+        store?.write { $0.nodes.settle(through: 1, failures: [:]) }
         // A wake-up that waits would be delivered before the end of the watch.
         store = nil
         #expect(await watch.next() == nil)

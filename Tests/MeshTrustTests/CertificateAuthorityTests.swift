@@ -144,6 +144,28 @@ struct CertificateAuthorityTests {
             try NodeCredentials.issue(node: name, by: authority)
         }
     }
+
+    @Test("a statement's signature verifies with the bundle's keys, and with OpenSSL")
+    func statements() throws {
+        let statement = Array("who may write".utf8)
+        let raw = try authority.signature(for: statement)
+        #expect(raw.count == 64)
+        let signature = try P256.Signing.ECDSASignature(rawRepresentation: raw)
+        let key = try #require(authority.bundle.signingKeys.first)
+        #expect(key.isValidSignature(signature, for: statement))
+        #expect(!key.isValidSignature(signature, for: statement + [0]))
+        for (name, data) in [
+            ("text", Data(statement)), ("signature", signature.derRepresentation),
+            ("key.pem", Data(key.pemRepresentation.utf8)),
+        ] {
+            try data.write(to: URL(filePath: "\(folder.path)/\(name)"))
+        }
+        let (code, output) = try run([
+            "openssl", "dgst", "-sha256", "-verify", "\(folder.path)/key.pem", "-signature",
+            "\(folder.path)/signature", "\(folder.path)/text",
+        ])
+        #expect(code == 0, "\(output)")
+    }
 }
 
 @Suite("Keys on disk")
@@ -178,27 +200,4 @@ struct KeyFileTests {
         }
         #expect("\(error!)".contains(file))
     }
-
-    @Test("the ledger key signs the same after loading, and OpenSSL reads it")
-    func ledgerKey() throws {
-        let folder = try TemporaryDirectory()
-        let directory = "\(folder.path)/ledger"
-        let key = try LedgerKey.create(in: directory)
-        let loaded = try LedgerKey.load(from: directory)
-        #expect(loaded.publicKeyBase64 == key.publicKeyBase64)
-        let text = Array("batch 7".utf8)
-        let published = try #require(LedgerKey.publicKey(base64: key.publicKeyBase64))
-        let verifier = try Curve25519.Signing.PublicKey(rawRepresentation: published)
-        #expect(try verifier.isValidSignature(loaded.signingKey.signature(for: text), for: text))
-        #expect(throws: TrustError.alreadyExists(path: "\(directory)/ledger.pem")) {
-            try LedgerKey.create(in: directory)
-        }
-        let (code, output) = try run([
-            "openssl", "pkey", "-in", "\(directory)/ledger.pem", "-noout", "-text_pub",
-        ])
-        #expect(code == 0 && output.contains("ED25519"), "\(output)")
-    }
-
-    @Test("a public key is 32 bytes of base64 or nothing", arguments: ["", "AAAA", "!!!"])
-    func publicKeys(text: String) { #expect(LedgerKey.publicKey(base64: text) == nil) }
 }

@@ -120,8 +120,8 @@ struct ServiceScenarios {
         let world = try World()
         try world.write(1, service() + slice(at("10.1.0.1")))
         try world.run(for: .seconds(2))
-        let node = String(repeating: "n", count: 60)
-        let many = (1...900).map { at("10.1.\($0 / 250).\($0 % 250 + 1)", node: node) }
+        let node = String(repeating: "n", count: 63)
+        let many = (1...1000).map { at("10.1.\($0 / 250).\($0 % 250 + 1)", node: node) }
         try world.write(
             1,
             service() + slice(many.joined(separator: ", "))
@@ -243,6 +243,10 @@ struct ServiceScenarios {
         try world.run(for: .milliseconds(300))
         for (number, name) in world.everyNode {
             #expect(world.endpoints(number, name) == [])
+            #expect(world.core(number, name).store.read { $0.identities.count } == 1, "for a while")
+        }
+        try world.run(for: Publisher.idleGrace + .seconds(2))
+        for (number, name) in world.everyNode {
             #expect(world.core(number, name).store.read { $0.identities.isEmpty })
         }
     }

@@ -3,9 +3,11 @@
 import Crypto
 import MeshDatapath
 import MeshKubernetes
+import MeshLease
 import MeshModel
 import MeshReachability
 import MeshReconciler
+import MeshReplication
 import MeshStore
 import MeshTransport
 
@@ -16,11 +18,15 @@ import MeshTransport
 struct SimulatedNode {
     let configuration: AgentConfiguration
     let peers: [PeerCluster]
-    let key: Curve25519.Signing.PrivateKey
+    /// Of each cluster's CA.
+    let authorities: [ClusterID: P256.Signing.PrivateKey]
+    var lease: SimulatedLease
     let disk: ManifestsOnDisk
     let datapath: MemoryDatapath
     var endpoints: [ObjectName: OwnEndpoint] = [:]
-    var epoch: UInt32 = 0
+    var ledgers = SimulatedDisk()
+    /// Of the agents that ran so far.
+    private(set) var lives: UInt64 = 0
     /// What relays of other clusters said of their nodes, as it came here.
     var claims: [Message.DeadNodes] = []
     var drain = DrainDeclaration.never
@@ -42,11 +48,15 @@ struct SimulatedNode {
 
     mutating func start(at now: Instant) -> [StateEffect] {
         var effects: [StateEffect] = []
-        let core = StateCore(
+        lives += 1
+        var core = StateCore(
             configuration: configuration, peers: peers, store: MeshStore(),
-            ownKey: key.publicKey, ledgerKey: configuration.isPublisher ? key : nil,
-            storedEpoch: epoch, drain: drain, wasUp: [], held: Set(endpoints.keys), now: now,
-            into: &effects)
+            authorities: authorities.mapValues { LedgerAuthority([$0.publicKey]) },
+            candidacy: configuration.mayPublish ? candidacy : nil, drain: drain, wasUp: [],
+            held: Set(endpoints.keys), now: now, into: &effects)
+        for stored in ledgers.contents {
+            core.restore(stored, age: nil, at: now, into: &effects)
+        }
         agent = Agent(
             core: core, folder: ManifestFolder(path: disk.path),
             clusters: Reconciler(ClusterTarget(datapath), table: \.clusters),
@@ -56,22 +66,56 @@ struct SimulatedNode {
         return effects
     }
 
-    /// Carries out what doesn't leave the node.
-    ///
-    /// - Returns: frames to send.
-    mutating func perform(_ effects: [StateEffect]) -> [(bytes: [UInt8], link: LinkID)] {
+    private var candidacy: Candidacy {
+        let isShared = configuration.publisher.lease != .fixed
+        let owner = configuration.cluster
+        return Candidacy(
+            keeper: LeaseKeeper(
+                holder: LeaseHolder(node: configuration.node.name, instance: lives),
+                parameters: isShared ? .contended : .exclusive),
+            seed: lives
+        ) { [authority = authorities[owner]] epoch in
+            let key = Curve25519.Signing.PrivateKey()
+            let delegation = Delegation(
+                owner: owner, epoch: epoch, key: key.publicKey, notAfter: .max)
+            return Ledger(
+                try delegation.signed {
+                    Array(try authority!.signature(for: $0).rawRepresentation)
+                }, key: key)
+        }
+    }
+
+    struct Outcome {
+        /// To send.
         var frames: [(bytes: [UInt8], link: LinkID)] = []
+        /// Of the lease store.
+        var answers: [(answer: LeaseAnswer, call: UInt64)] = []
+        /// How far the own ledger is on disk now.
+        var durable: Position?
+    }
+
+    /// Carries out what doesn't leave the node.
+    mutating func perform(_ effects: [StateEffect]) -> Outcome {
+        var outcome = Outcome()
         for effect in effects {
             switch effect {
-            case .send(let bytes, let link): frames.append((bytes, link))
-            case .persistEpoch(let epoch): self.epoch = epoch
+            case .send(let bytes, let link): outcome.frames.append((bytes, link))
+            case .lease(let call): outcome.answers.append((lease.answer(call.request), call.id))
+            case .append(let owner, let position, let message):
+                ledgers.append(owner, message)
+                if owner == configuration.cluster { outcome.durable = position }
+            case .checkpoint(let owner):
+                guard let checkpoint = agent?.core.synchroniser.takeCheckpoint(of: owner)
+                else { continue }
+                ledgers.save(checkpoint)
+                if owner == configuration.cluster { outcome.durable = checkpoint.position }
             case .persistDrain(let drain): self.drain = drain
             case .note(let note): notes.append(note)
             case .health(.claim(let claim)): claims.append(claim)
             case .health: break
             }
         }
-        return frames
+        return outcome
     }
 
     /// Makes the maps hold what the tables say.

@@ -2,6 +2,7 @@
 
 import Crypto
 import MeshDatapath
+import MeshEtcd
 import MeshKubernetes
 import MeshModel
 import MeshReplication
@@ -32,6 +33,7 @@ final class World {
 
     private(set) var now = Instant(nanoseconds: 1_000_000_000_000)
     private var nodes: [NodeID: SimulatedNode] = [:]
+    private(set) var leases: [UInt16: SimulatedLease] = [:]
     private var links: [UInt64: Link] = [:]
     private var nextLink: UInt64 = 1
     private var nextTick: Instant
@@ -39,12 +41,22 @@ final class World {
     /// Nodes that are still to read their folder.
     private var mute: [NodeID: Instant] = [:]
 
-    init(clusters: UInt16 = 3, nodesPerCluster: Int = 2) throws {
+    /// - Parameter candidates: nodes of each cluster that share a lease; one has it to itself.
+    init(
+        clusters: UInt16 = 3, nodesPerCluster: Int = 2, candidates: Int = 1,
+        imports: AgentConfiguration.Imports = .everything
+    ) throws {
         nextTick = now
-        let keys = (1...clusters).map { _ in Curve25519.Signing.PrivateKey() }
+        var keys: [ClusterID: P256.Signing.PrivateKey] = [:]
+        for number in 1...clusters {
+            keys[cluster(number)] = P256.Signing.PrivateKey()
+            leases[number] = SimulatedLease()
+        }
         for number in 1...clusters {
             for index in 0..<nodesPerCluster {
-                let node = try Self.node(number, index, of: nodesPerCluster, keys: keys)
+                let node = try Self.node(
+                    number, index, of: nodesPerCluster, candidates: candidates, imports: imports,
+                    keys: keys, lease: leases[number]!)
                 nodes[node.id] = node
             }
         }
@@ -52,29 +64,36 @@ final class World {
     }
 
     private static func node(
-        _ number: UInt16, _ index: Int, of count: Int, keys: [Curve25519.Signing.PrivateKey]
+        _ number: UInt16, _ index: Int, of count: Int, candidates: Int,
+        imports: AgentConfiguration.Imports,
+        keys: [ClusterID: P256.Signing.PrivateKey], lease: SimulatedLease
     ) throws -> SimulatedNode {
         func underlay(_ index: Int) -> Address { Address("192.0.2.\(Int(number) * 10 + index)")! }
         let id = id(number, name(index))
         let configuration = AgentConfiguration(
             mesh: "example", clusterName: ClusterName(rawValue: "c\(number)")!,
-            cluster: cluster(number), node: id, zone: "", publisher: name(0),
+            cluster: cluster(number), node: id, zone: "",
+            publisher: PublisherConfiguration(
+                candidates: (0..<candidates).map(name),
+                lease: candidates == 1
+                    ? .fixed : .etcd(EtcdConfiguration(endpoints: [], credentials: nil)),
+                store: .embedded),
             members: (0..<count).map { .init(name: name($0), address: underlay($0)) },
             underlay: underlay(index), underlayInterface: "eth0",
             podPrefixes: [Prefix("10.\(number).\(index).0/24")!], ports: .init(),
             paths: .init(
                 state: "/", bpf: "/", cgroup: "/", run: "/", manifests: "/", peers: "/",
                 trust: "/"),
-            healthProfile: "default", flowEvents: false, metricsPort: nil)
-        let peers = keys.indices.map { UInt16($0 + 1) }.filter { $0 != number }.map { other in
+            healthProfile: "default", flowEvents: false, metricsPort: nil,
+            imports: imports, identityLabels: .standard)
+        let peers = (1...UInt16(keys.count)).filter { $0 != number }.map { other in
             PeerCluster(
                 name: ClusterName(rawValue: "c\(other)")!, id: cluster(other), addresses: [],
                 bundle: "",
-                ledgerKey: Array(keys[Int(other) - 1].publicKey.rawRepresentation),
                 podPrefixes: [Prefix("10.\(other).0.0/16")!])
         }
         return SimulatedNode(
-            configuration: configuration, peers: peers, key: keys[Int(number) - 1],
+            configuration: configuration, peers: peers, authorities: keys, lease: lease,
             disk: try ManifestsOnDisk(), datapath: try MemoryDatapath(node: id))
     }
 
@@ -102,7 +121,11 @@ final class World {
             deliver()
             if now >= nextTick {
                 nextTick = now + Self.tick
-                for id in ids { act(id) { $0.tick(at: now, into: &$1) } }
+                for id in ids {
+                    act(id) {
+                        $0.tick(at: now, realTime: now.nanoseconds / 1_000_000_000, into: &$1)
+                    }
+                }
             }
             for id in ids { try nodes[id]?.reconcile(at: now) }
             try watching()
@@ -129,7 +152,18 @@ final class World {
         var effects: [StateEffect] = []
         guard nodes[id]?.agent != nil else { return }
         body(&nodes[id]!.agent!.core, &effects)
-        send(nodes[id]!.perform(effects))
+        follow(nodes[id]!.perform(effects), at: id)
+    }
+
+    /// Sends, and tells the core what came of its wishes.
+    private func follow(_ outcome: SimulatedNode.Outcome, at id: NodeID) {
+        send(outcome.frames)
+        if let durable = outcome.durable {
+            act(id) { $0.durable(through: durable, at: now, into: &$1) }
+        }
+        for (answer, call) in outcome.answers {
+            act(id) { $0.leaseAnswered(answer, to: call, at: now, into: &$1) }
+        }
     }
 
     private func send(_ frames: [(bytes: [UInt8], link: LinkID)]) {
@@ -144,7 +178,7 @@ final class World {
 
     private func start(_ id: NodeID, speakingAfter delay: Duration) {
         let effects = nodes[id]!.start(at: now)
-        send(nodes[id]!.perform(effects))
+        follow(nodes[id]!.perform(effects), at: id)
         mute[id] = now + delay
         for other in ids where other != id { connect(id, other) }
     }
@@ -178,7 +212,24 @@ final class World {
     }
 
     /// What a node wrote down is gone.
-    func loseDisk(_ number: UInt16, _ name: String) { nodes[Self.id(number, name)]?.epoch = 0 }
+    func loseDisk(_ number: UInt16, _ name: String) {
+        nodes[Self.id(number, name)]?.ledgers = SimulatedDisk()
+        leases[number]?.lose()
+    }
+
+    /// Gives a candidate a lease store of its own, as a store that split in two would.
+    func splitLease(_ number: UInt16, _ name: String) {
+        nodes[Self.id(number, name)]?.lease = leases[number]!.copy
+    }
+
+    func uniteLease(_ number: UInt16, _ name: String) {
+        nodes[Self.id(number, name)]?.lease = leases[number]!
+    }
+
+    /// The journal of a node is gone; what its lease store holds isn't.
+    func loseLedgers(_ number: UInt16, _ name: String) {
+        nodes[Self.id(number, name)]?.ledgers = SimulatedDisk()
+    }
 
     /// Connects two nodes that a cut separated; nothing happens to others.
     func mend(_ left: NodeID, _ right: NodeID) {

@@ -23,7 +23,7 @@ struct RenderTests {
                 ledgers: [
                     LedgerStatus(
                         cluster: west, epoch: 3, revision: 41, ageSeconds: 0.25, records: 7,
-                        quarantined: 1, isFrozen: false)
+                        quarantined: 1, refused: 2, isFrozen: false)
                 ],
                 peers: [west],
                 links: [
@@ -48,8 +48,8 @@ struct RenderTests {
                 Warnings
                   west is unreachable
 
-                LEDGER  POSITION    AGE  RECORDS  QUARANTINED  STATE
-                west        3.41  250ms        7            1  following
+                LEDGER  POSITION    AGE  RECORDS  QUARANTINED  REFUSED  STATE
+                west        3.41  250ms        7            1        2  following
 
                 LINK     STATE    SINCE  LAST ERROR
                 west/n1  waiting   2.0s  refused

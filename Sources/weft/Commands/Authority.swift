@@ -40,24 +40,14 @@ struct AuthorityCommand: ParsableCommand {
 
         func run() throws {
             try makeFolder(options.trust)
-            let ledgerKey = try existingOrNewLedgerKey()
             let authority = try CertificateAuthority.create(
                 cluster: options.cluster, mesh: options.mesh, in: options.authorityFolder)
             let bundle = try authority.bundle.pem()
-            try savePublicFiles(bundle, ledgerKey.publicKeyBase64, in: options.trust)
+            try saveBundle(bundle, in: options.trust)
             let answer = AuthorityAnswer(
                 cluster: options.cluster.rawValue, trustDomain: authority.trustDomain.name,
-                ledgerKey: ledgerKey.publicKeyBase64, bundle: bundle)
+                bundle: bundle)
             try output.show(answer, Self.render)
-        }
-
-        /// The authority is made last: what a crash left of an earlier attempt is taken up again.
-        private func existingOrNewLedgerKey() throws -> LedgerKey {
-            do {
-                return try LedgerKey.create(in: options.authorityFolder)
-            } catch TrustError.alreadyExists {
-                return try LedgerKey.load(from: options.authorityFolder)
-            }
         }
 
         static func render(_ answer: AuthorityAnswer) -> String {
@@ -66,7 +56,6 @@ struct AuthorityCommand: ParsableCommand {
                 The authority of \(answer.trustDomain) is made. Other clusters need in their peers.d:
 
                 name: \(answer.cluster)
-                ledgerKey: \(answer.ledgerKey)
                 bundle: |
                 \(bundle)
                 """
@@ -92,9 +81,7 @@ struct AuthorityCommand: ParsableCommand {
             let folder = out ?? options.trust
             try makeFolder(folder)
             try credentials.save(in: folder)
-            let ledgerKey = try LedgerKey.load(from: options.authorityFolder)
-            try savePublicFiles(
-                try authority.bundle.pem(), ledgerKey.publicKeyBase64, in: folder)
+            try saveBundle(try authority.bundle.pem(), in: folder)
             Console.out("\(folder)/\(NodeCredentials.fileName): \(credentials)\n")
         }
     }
@@ -104,8 +91,6 @@ struct AuthorityCommand: ParsableCommand {
 struct AuthorityAnswer: Encodable {
     let cluster: String
     let trustDomain: String
-    /// Ed25519 public key, base64 of 32 bytes.
-    let ledgerKey: String
     /// PEM.
     let bundle: String
 }
@@ -126,11 +111,6 @@ private func makeFolder(_ path: String) throws {
 }
 
 /// What every node needs to know of its own cluster's authority.
-private func savePublicFiles(_ bundle: String, _ ledgerKey: String, in folder: String) throws {
-    try save(bundle, named: "ca.pem", in: folder)
-    try save(ledgerKey + "\n", named: "ledger.pub", in: folder)
-}
-
-private func save(_ text: String, named name: String, in folder: String) throws {
-    try Data(text.utf8).write(to: URL(filePath: "\(folder)/\(name)"), options: .atomic)
+private func saveBundle(_ bundle: String, in folder: String) throws {
+    try Data(bundle.utf8).write(to: URL(filePath: "\(folder)/ca.pem"), options: .atomic)
 }

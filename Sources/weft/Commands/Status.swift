@@ -19,6 +19,7 @@ struct StatusCommand: ReadingCommand {
         }
         parts.append(Self.ledgers(status.ledgers))
         if !status.links.isEmpty { parts.append(Self.links(status.links)) }
+        if !status.rejections.isEmpty { parts.append(Self.rejections(status.rejections)) }
         if !status.manifestProblems.isEmpty {
             parts.append(Self.problems(status.manifestProblems))
         }
@@ -27,10 +28,7 @@ struct StatusCommand: ReadingCommand {
 
     private static func summary(_ status: AgentStatus) -> String {
         let health = [status.health.state.rawValue] + status.health.reasons
-        let publisher =
-            status.publisher.isLocal
-            ? "this node"
-            : "\(status.publisher.node), \(status.publisher.isReachable ? "reachable" : "out of reach")"
+        let publisher = Self.publisher(status.publisher)
         var lines = [
             ("Node", "\(status.node) of \(status.cluster.name) (\(status.cluster.id))"),
             (
@@ -53,16 +51,26 @@ struct StatusCommand: ReadingCommand {
         }.joined()
     }
 
+    private static func publisher(_ publisher: PublisherStatus) -> String {
+        if publisher.isLocal {
+            let safe = publisher.acknowledged.map { ", acknowledged up to \($0)" } ?? ""
+            return "this node" + safe + (publisher.isAlone ? ", on no other node" : "")
+        }
+        guard let node = publisher.node else { return "none" }
+        return "\(node), \(publisher.isReachable ? "reachable" : "out of reach")"
+    }
+
     private static func ledgers(_ ledgers: [LedgerStatus]) -> String {
         Table(
             [
                 "LEDGER", .right("POSITION"), .right("AGE"), .right("RECORDS"),
-                .right("QUARANTINED"), "STATE",
+                .right("QUARANTINED"), .right("REFUSED"), "STATE",
             ], rows: ledgers
         ) {
             [
-                $0.cluster.name, "\($0.epoch).\($0.revision)", Format.age($0.ageSeconds),
-                "\($0.records)", "\($0.quarantined)", $0.isFrozen ? "frozen" : "following",
+                $0.cluster.name, "\($0.epoch).\($0.revision)",
+                Format.age($0.ageSeconds), "\($0.records)",
+                "\($0.quarantined)", "\($0.refused)", $0.isFrozen ? "frozen" : "following",
             ]
         }.text
     }
@@ -70,6 +78,12 @@ struct StatusCommand: ReadingCommand {
     private static func links(_ links: [LinkStatus]) -> String {
         Table(["LINK", "STATE", .right("SINCE"), "LAST ERROR"], rows: links) {
             [$0.peer, $0.state.rawValue, Format.age($0.sinceSeconds), $0.lastError ?? ""]
+        }.text
+    }
+
+    private static func rejections(_ rejections: [RejectionStatus]) -> String {
+        Table(["REJECTED FROM", "REASON", .right("MESSAGES")], rows: rejections) {
+            [$0.peer, $0.reason, "\($0.messages)"]
         }.text
     }
 

@@ -1,0 +1,1 @@
+../../../Sources/MeshAgent/Message.swift

@@ -1,0 +1,1 @@
+../../../Sources/MeshLease/LeaseRecord.swift

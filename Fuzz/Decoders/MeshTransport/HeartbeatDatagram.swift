@@ -1,0 +1,1 @@
+../../../Sources/MeshTransport/HeartbeatDatagram.swift

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshLease
+import MeshReplication
+
+/// What a node has that may publish its cluster's ledger: a claim to the lease, and the CA.
+struct Candidacy: Sendable {
+    /// How long a delegation lasts, seconds. The publisher opens its next epoch when a third is left.
+    static let delegationSeconds: UInt64 = 30 * 86_400
+
+    var keeper: LeaseKeeper
+    /// Makes the ledger of an epoch: a new key, delegated by the cluster's CA.
+    let delegate: @Sendable (_ epoch: UInt32) throws -> Ledger
+    var generator: SplitMix
+    /// The epoch that this node asked the lease store for.
+    var asked: UInt32?
+    /// Identity numbers below this were taken when this node asked for its epoch.
+    var mark: UInt32 = 0
+    /// The identity mark that this node asked it for.
+    var reserving: UInt32 = 0
+    /// Why the CA didn't delegate; tried again with the next epoch.
+    var fault: String?
+
+    init(
+        keeper: LeaseKeeper, seed: UInt64,
+        delegate: @escaping @Sendable (_ epoch: UInt32) throws -> Ledger
+    ) {
+        self.keeper = keeper
+        self.delegate = delegate
+        generator = SplitMix(seed: seed)
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): spreads moments, protects nothing.
+struct SplitMix: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ mixed >> 31
+    }
+}

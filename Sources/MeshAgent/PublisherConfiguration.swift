@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MeshEtcd
+import MeshModel
+
+/// Who may sequence the cluster's ledger, and how they agree on who does.
+public struct PublisherConfiguration: Hashable, Sendable {
+    public enum Lease: Hashable, Sendable {
+        /// The only candidate publishes, always.
+        case fixed
+        /// Candidates share a lease in etcd.
+        case etcd(EtcdConfiguration)
+    }
+
+    /// How the cluster's own nodes hear of its ledger.
+    public enum Store: String, Hashable, Sendable, CaseIterable {
+        /// From the publisher and from each other.
+        case embedded
+        /// From etcd, where the publisher writes it.
+        case etcd
+    }
+
+    /// Names of nodes of the cluster, which hold the keys of its CA; 1 or more.
+    public let candidates: [String]
+    public let lease: Lease
+    public let store: Store
+}
+
+struct RawPublisher: Decodable {
+    let candidates: [String]
+    let lease: String?
+
+    private enum CodingKeys: CodingKey { case candidates, lease }
+
+    /// A node's name, or a mapping.
+    init(from decoder: any Decoder) throws {
+        if let name = try? decoder.singleValueContainer().decode(String.self) {
+            (candidates, lease) = ([name], nil)
+            return
+        }
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        candidates = try container.decode([String].self, forKey: .candidates)
+        lease = try container.decodeIfPresent(String.self, forKey: .lease)
+    }
+}
+
+struct RawEtcd: Decodable {
+    let endpoints: [String]
+    let bundle: String?
+    let certificate: String?
+    let key: String?
+}
+
+extension PublisherConfiguration {
+    /// - Throws: a sentence that names the field.
+    init(
+        _ raw: RawPublisher, etcd: RawEtcd?, store: String?, members: Set<String>
+    ) throws(Problem) {
+        for name in raw.candidates where !members.contains(name) {
+            throw Problem("publisher: '\(name)' is not among nodes")
+        }
+        guard let first = raw.candidates.first,
+            Set(raw.candidates).count == raw.candidates.count
+        else { throw Problem("publisher.candidates: name each candidate once, at least one") }
+        switch raw.lease ?? "fixed" {
+        case "fixed":
+            guard raw.candidates.count == 1 else {
+                throw Problem(
+                    "publisher.lease: 'fixed' allows one candidate, '\(first)'; use etcd for more")
+            }
+            lease = .fixed
+        case "etcd":
+            guard let etcd else { throw Problem("etcd is missing; publisher.lease needs it") }
+            lease = .etcd(try EtcdConfiguration(etcd))
+        case let other: throw Problem("publisher.lease: '\(other)' must be fixed or etcd")
+        }
+        guard let kind = Store(rawValue: store ?? Store.embedded.rawValue) else {
+            throw Problem("store: '\(store ?? "")' must be embedded or etcd")
+        }
+        if kind == .etcd, lease == .fixed {
+            throw Problem("store: etcd needs publisher.lease: etcd, which guards what is written")
+        }
+        candidates = raw.candidates
+        self.store = kind
+    }
+
+    struct Problem: Error {
+        let message: String
+        init(_ message: String) { self.message = message }
+    }
+}
+
+extension EtcdConfiguration {
+    fileprivate init(_ raw: RawEtcd) throws(PublisherConfiguration.Problem) {
+        var endpoints: [EtcdEndpoint] = []
+        for text in raw.endpoints {
+            guard let colon = text.lastIndex(of: ":"),
+                let port = UInt16(text[text.index(after: colon)...]), port > 0
+            else { throw PublisherConfiguration.Problem("etcd: '\(text)' is not host:port") }
+            let host = text[..<colon].filter { $0 != "[" && $0 != "]" }
+            endpoints.append(EtcdEndpoint(host: host, port: port))
+        }
+        let credentials: EtcdCredentials?
+        switch (raw.bundle, raw.certificate, raw.key) {
+        case (let bundle?, let certificate?, let key?):
+            credentials = EtcdCredentials(
+                trustedFile: bundle, certificateFile: certificate, keyFile: key)
+        case (nil, nil, nil): credentials = nil
+        default:
+            throw PublisherConfiguration.Problem(
+                "etcd: bundle, certificate and key go together; one is missing")
+        }
+        self.init(endpoints: endpoints, credentials: credentials)
+    }
+}

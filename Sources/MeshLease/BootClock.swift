@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+public import MeshModel
+
+extension Instant {
+    /// The kernel's `CLOCK_BOOTTIME`, which goes on while the machine is suspended: a holder that
+    /// wakes up late knows that its time is over.
+    public static var bootNow: Instant {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return Instant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+    }
+}

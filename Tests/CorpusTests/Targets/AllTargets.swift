@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything that is fuzzed.
+let fuzzTargets: [FuzzTarget] =
+    modelTargets + replicationTargets + reachabilityTargets + leaseTargets + kubernetesTargets
+    + transportTargets + agentTargets
