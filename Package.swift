@@ -142,7 +142,7 @@ let package = Package(
             dependencies: [
                 "MeshModel", "MeshAdmin", "MeshLab", "MeshDatapath", "BPF", "CMeshABI", "Netlink",
                 "MeshReplication", "MeshTrust", "MeshTransport", "MeshJournal", "MeshLease",
-                "MeshEtcd", log, crypto, lifecycle, arguments,
+                "MeshEtcd", "MeshStore", "MeshAgent", log, crypto, lifecycle, arguments,
             ],
             swiftSettings: strict),
 

@@ -76,6 +76,21 @@ struct EtcdBaseline {
         ).report()
     }
 
+    /// A server that is still starting doesn't answer; the keeper asks again.
+    private static func answer(
+        to request: LeaseCall.Request, from store: EtcdLeaseStore
+    ) async -> LeaseAnswer {
+        do throws(LeaseStoreError) {
+            switch request {
+            case .read: return .read(try await store.read())
+            case .swap(let record, let version):
+                return .swap(try await store.swap(record, replacing: version))
+            }
+        } catch {
+            return .failed(error)
+        }
+    }
+
     private func hold(_ client: EtcdClient, _ cluster: ClusterName) async throws -> LeaseTenure? {
         let store = EtcdLeaseStore(client: client, cluster: cluster)
         var keeper = LeaseKeeper(
@@ -86,12 +101,7 @@ struct EtcdBaseline {
             var effects = keeper.step(at: now, using: &generator)
             while let effect = effects.popLast() {
                 guard case .call(let call) = effect else { continue }
-                let answer: LeaseAnswer
-                switch call.request {
-                case .read: answer = .read(try await store.read())
-                case .swap(let record, let version):
-                    answer = .swap(try await store.swap(record, replacing: version))
-                }
+                let answer = await Self.answer(to: call.request, from: store)
                 effects += keeper.receive(
                     answer, to: call.id, at: Instant(nanoseconds: monotonicNow()),
                     using: &generator)

@@ -9,7 +9,7 @@ import MeshReplication
 enum LedgerRecords {
     static func endpoint(_ number: Int, of cluster: ClusterID, version: Int = 0) -> LedgerChange {
         let suffix = String(number, radix: 36)
-        let padding = String(repeating: "x", count: max(5 - suffix.count, 0))
+        let padding = String(repeating: "0", count: max(5 - suffix.count, 0))
         return .put(
             EndpointRecord(
                 object: ObjectName(

@@ -17,9 +17,9 @@ struct LeaseRecordTests {
             ),
             (
                 LeaseRecord(
-                    holder: LeaseHolder(node: "a_b", instance: .max), token: .max, epoch: .max,
-                    identities: .max),
-                "weft-lease/1 18446744073709551615 4294967295 4294967295 a_b_ffffffffffffffff"
+                    holder: LeaseHolder(node: "a_b", instance: .max), token: .max - 1,
+                    epoch: .max - 1, identities: .max - 1),
+                "weft-lease/1 18446744073709551614 4294967294 4294967294 a_b_ffffffffffffffff"
             ),
         ])
     func coding(record: LeaseRecord, text: String) {
