@@ -126,9 +126,9 @@ let package = Package(
         layer(
             "MeshLab",
             [
-                "MeshModel", "MeshAdmin", "MeshTrust", "Netlink", "BPF",
+                "MeshModel", "MeshAdmin", "MeshTrust", "Netlink", "BPF", crypto,
                 .product(name: "Yams", package: "Yams"),
-            ]),
+            ] + x509),
         .executableTarget(
             name: "weft",
             dependencies: [

@@ -3,6 +3,13 @@
 import MeshModel
 import MeshReplication
 
+/// Whether a record of another cluster is seen here.
+enum RecordDecision: Hashable, Sendable {
+    case accept
+    /// With a reason an operator understands.
+    case refuse(String)
+}
+
 /// Decides which records of other clusters are seen here: those inside their charter, as many as its
 /// quotas allow.
 ///

@@ -126,14 +126,18 @@ extension StateService {
 
     /// Journaled only now: a publisher that restarts must not know more than the store does.
     func committed(_ batch: PublishedBatch) {
-        stored(batch.position)
         let owner = core.configuration.cluster
-        guard let written = journaled[owner] else { return save(owner) }
-        guard batch.position > written else { return }
-        journaled[owner] = batch.position
-        write(owner, batch.position) { journal, completion throws(JournalError) in
-            try journal.append(owner, batch.position, batch.message, completion)
+        let isNewest = core.synchroniser.head(of: owner)?.position == batch.position
+        if isNewest, mustSave(owner) {
+            save(owner)
+        } else if let written = journaled[owner], batch.position > written {
+            journaled[owner] = batch.position
+            write(owner, batch.position) { journal, completion throws(JournalError) in
+                try journal.append(owner, batch.position, batch.message, completion)
+            }
         }
+        // Last, for it may publish what was gathered meanwhile.
+        stored(batch.position)
     }
 
     /// - Returns: nil if this node doesn't publish that epoch any more.

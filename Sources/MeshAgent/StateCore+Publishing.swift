@@ -67,12 +67,8 @@ extension StateCore {
         withKeeper(at: now, into: &effects) {
             $0.keeper.step(at: now, using: &$0.generator)
         }
-        if let epoch = synchroniser.publishedEpoch,
-            let head = synchroniser.head(of: configuration.cluster), head.position.epoch > epoch
-        {
-            // This node had forgotten that epoch: it opens the next one on top.
-            close(into: &effects)
-        }
+        // Overtaken by an epoch that this node had forgotten: it opens the next one on top.
+        if isOpen, synchroniser.publishedEpoch == nil { close(into: &effects) }
         // Somebody else wrote in this epoch, too; only the next one is believed again.
         if frozen.contains(configuration.cluster) { close(into: &effects) }
         if mayOpen(at: now) { claimEpoch(at: now, into: &effects) }

@@ -49,11 +49,13 @@ final class StateJournal: Sendable {
         }
         let ledger = mayPublish ? try open("ledger.db", .full) : nil
         let replicas = try open("replicas.db", .normal)
-        for stored in (ledger?.replicas ?? []) + replicas.replicas
-        where ledger == nil || (stored.owner == own) == (ledger?.replicas.contains(stored) == true)
-        {
-            recovered.ledgers.append(StoredLedger(stored))
-        }
+        // A file may hold what it was meant for before the node's role changed.
+        let kept =
+            if let ledger {
+                ledger.replicas.filter { $0.owner == own }
+                    + replicas.replicas.filter { $0.owner != own }
+            } else { replicas.replicas }
+        recovered.ledgers = kept.map { StoredLedger($0) }
         if let note = replicas.notes[clockNote],
             let clock = try? JSONDecoder().decode(ClockNote.self, from: Data(note))
         {

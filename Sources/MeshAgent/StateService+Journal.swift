@@ -48,6 +48,12 @@ extension StateService {
         }
     }
 
+    /// Whether a checkpoint of the owner is due, or the journal lacks one to follow.
+    func mustSave(_ owner: ClusterID) -> Bool {
+        journaled[owner] == nil || unsaved.contains(owner)
+            || core.synchroniser.isCheckpointDue(of: owner)
+    }
+
     func stored(_ position: Position) {
         step { core, effects in
             core.durable(through: position, at: .bootNow, into: &effects)
@@ -66,8 +72,11 @@ extension StateService {
     /// Once a second: what failed is tried again, long logs become checkpoints.
     func keepJournal(at now: Instant) {
         if !unsaved.isEmpty { journal.resume() }
-        for owner in core.synchroniser.owners
-        where unsaved.contains(owner) || core.synchroniser.isCheckpointDue(of: owner) {
+        for owner in core.synchroniser.owners where mustSave(owner) {
+            // What the shared store hasn't taken yet must not be on disk either: once it has.
+            if owner == core.configuration.cluster, store != nil, core.synchroniser.hasUnreleased {
+                continue
+            }
             save(owner)
         }
         guard now >= nextClockNote else { return }
@@ -94,24 +103,10 @@ extension StateService {
     func ask(_ call: LeaseCall) {
         guard let leaseStore else { return }
         Task {
-            let answer = await Self.answer(to: call.request, from: leaseStore)
+            let answer = await leaseStore.answer(to: call.request)
             self.step { core, effects in
                 core.leaseAnswered(answer, to: call.id, at: .bootNow, into: &effects)
             }
-        }
-    }
-
-    private static func answer(
-        to request: LeaseCall.Request, from store: any LeaseStore
-    ) async -> LeaseAnswer {
-        do throws(LeaseStoreError) {
-            switch request {
-            case .read: return .read(try await store.read())
-            case .swap(let record, let version):
-                return .swap(try await store.swap(record, replacing: version))
-            }
-        } catch {
-            return .failed(error)
         }
     }
 

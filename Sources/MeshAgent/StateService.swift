@@ -45,7 +45,7 @@ actor StateService: Service {
     /// Set on nodes that may publish.
     let leaseStore: (any LeaseStore)?
     /// Where batches go that are kept in a shared store.
-    private let store: AsyncStream<PublishedBatch>.Continuation?
+    let store: AsyncStream<PublishedBatch>.Continuation?
     private let drainFile: DurableFile
     let log: Logger
     var core: StateCore

@@ -58,12 +58,9 @@ struct EndpointRecord: Codable, Hashable {
     }
 }
 
-/// `weft` and eleven digits of the object's hash (FNV-1a, 64 bits): the same after every restart, so
+/// `weft` and eleven digits of the object's hash: the same after every restart, so
 /// that what a crash left is found.
 func hostInterfaceName(of object: ObjectName) -> String {
-    let hash = object.description.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) {
-        ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3
-    }
-    let digits = String(hash, radix: 36)
+    let digits = String(FNV1a(object.description.utf8).value, radix: 36)
     return "weft" + String(repeating: "0", count: max(0, 11 - digits.count)) + digits.suffix(11)
 }

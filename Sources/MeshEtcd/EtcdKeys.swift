@@ -4,7 +4,7 @@ import MeshLease
 public import MeshModel
 
 /// Where a cluster's state is kept. Everything stands below `/weft/<cluster>/`, so that roles can be
-/// granted by prefix: nodes read all of it and write their own report; authorities write the rest.
+/// granted by prefix: nodes read all of it; authorities write it.
 public struct EtcdKeys: Hashable, Sendable {
     public let prefix: String
 
@@ -26,12 +26,6 @@ public struct EtcdKeys: Hashable, Sendable {
 
     /// Before the key of a record.
     public var records: String { prefix + "record/" }
-
-    /// Before the name of a node: its report, or how many parts it has.
-    public var reports: String { prefix + "report/" }
-
-    /// Before `<node>/<generation>/<index>`: a part of a long report.
-    public var parts: String { prefix + "report-part/" }
 
     static func tenureText(token: UInt64, holder: LeaseHolder?) -> [UInt8] {
         Array("\(token) \(holder?.description ?? "-")".utf8)

@@ -59,10 +59,21 @@ public final class JournalWriter: Sendable {
     private let state = Mutex(State())
     private let thread = DispatchQueue(label: "weft.journal.writer", qos: .userInitiated)
 
+    private let willWrite: @Sendable () -> Void
+
     /// The journal is the writer's from now on.
-    public init(_ journal: Journal, capacity: Capacity = Capacity()) {
+    public convenience init(_ journal: Journal, capacity: Capacity = Capacity()) {
+        self.init(journal, capacity: capacity, willWrite: {})
+    }
+
+    /// - Parameter willWrite: runs before each write, when it is decided what is in it: a slow disk.
+    init(
+        _ journal: Journal, capacity: Capacity = Capacity(),
+        willWrite: @escaping @Sendable () -> Void
+    ) {
         self.journal = journal
         self.capacity = capacity
+        self.willWrite = willWrite
     }
 
     public var status: Status { state.withLock { $0.status } }
@@ -146,6 +157,7 @@ public final class JournalWriter: Sendable {
     private func run() {
         while let group = take() {
             let failure: JournalError?
+            willWrite()
             do throws(JournalError) {
                 try journal.write(group.map(\.transaction))
                 failure = nil

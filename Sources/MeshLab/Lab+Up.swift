@@ -71,12 +71,24 @@ extension Lab {
         progress(
             "\(plan.clusters.count) clusters, \(plan.nodes.count) nodes and "
                 + "\(plan.endpoints.count) endpoints have their namespaces and cables")
+        try startEtcd()
         try await startAgents(of: plan.nodes)
         progress("\(plan.nodes.count) agents answer")
         try await attachEndpoints()
         progress("\(plan.endpoints.count) endpoints are attached")
         try await converge(plan.nodes)
         progress("every cluster knows every other and all services")
+    }
+
+    /// Its clients ask again until it answers.
+    private func startEtcd() throws {
+        for cluster in plan.clusters where cluster.etcd {
+            let etcd = LabEtcd(plan: plan, cluster: cluster)
+            try etcd.issue()
+            _ = try start(
+                etcd.command, on: cluster.nodes[cluster.nodes.count - 1],
+                cgroup: cgroup.etcd(of: cluster), output: plan.logOfEtcd(of: cluster))
+        }
     }
 
     /// Writes the plan, and what the agents read.

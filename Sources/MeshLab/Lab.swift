@@ -134,6 +134,15 @@ extension Lab {
             output: plan.log(of: node), environment: [:])
     }
 
+    /// Starts a program of a node's own: no workload and no agent.
+    func start(
+        _ command: [String], on node: LabPlan.Node, cgroup: String, output: String
+    ) throws(LabError) -> LabProcess {
+        try LabProcess(
+            helper(namespace: node.namespace, cgroup: cgroup, name: command[0], command),
+            output: output, environment: [:])
+    }
+
     private func helper(
         namespace: String, cgroup: String, name: String, _ command: [String]
     ) -> [String] {

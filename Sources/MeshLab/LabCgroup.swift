@@ -6,7 +6,7 @@ import Glibc
 /// The lab's subtree of the cgroup2 hierarchy. Every process of the lab is in it, so that nothing
 /// needs to remember process IDs: the kernel knows who belongs to the lab, also after a crash.
 ///
-/// `ROOT/weft-LAB/CLUSTER/NODE/agent` and `…/endpoints/NAME`.
+/// `ROOT/weft-LAB/CLUSTER/NODE/agent`, `…/endpoints/NAME` and `ROOT/weft-LAB/CLUSTER/etcd`.
 struct LabCgroup: Sendable {
     /// The lab's own folder.
     let root: String
@@ -25,6 +25,7 @@ struct LabCgroup: Sendable {
     func agent(of node: LabPlan.Node, in cluster: LabPlan.Cluster) -> String {
         "\(self.node(node, in: cluster))/agent"
     }
+    func etcd(of cluster: LabPlan.Cluster) -> String { "\(root)/\(cluster.name)/etcd" }
     /// Where the agent attaches its socket programs.
     func endpoints(of node: LabPlan.Node, in cluster: LabPlan.Cluster) -> String {
         "\(self.node(node, in: cluster))/endpoints"
@@ -35,6 +36,7 @@ struct LabCgroup: Sendable {
 
     func create(for plan: LabPlan) throws(LabError) {
         for cluster in plan.clusters {
+            if cluster.etcd { try LabFolder.make(etcd(of: cluster)) }
             for node in cluster.nodes {
                 try LabFolder.make(agent(of: node, in: cluster))
                 try LabFolder.make(endpoints(of: node, in: cluster))

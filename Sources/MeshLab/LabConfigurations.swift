@@ -22,7 +22,7 @@ struct LabConfigurations {
             mesh: \(quote(plan.mesh))
             cluster: {name: \(quote(cluster.name)), id: \(cluster.id)}
             node: {name: \(quote(node.name)), zone: \(quote(node.zone))}
-            publisher: \(quote(cluster.publisher))
+            \(publisher(of: cluster))
             nodes:
             \(members.joined())\
             underlay: {address: \(quote(node.underlay)), interface: \(LabNetwork.interface)}
@@ -39,6 +39,12 @@ struct LabConfigurations {
             health: {profile: default}
 
             """
+    }
+
+    private func publisher(of cluster: LabPlan.Cluster) -> String {
+        cluster.etcd
+            ? LabEtcd(plan: plan, cluster: cluster).configuration
+            : "publisher: \(quote(cluster.first.name))"
     }
 
     /// `peers.d/NAME.yaml` of the other clusters.

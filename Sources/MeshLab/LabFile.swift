@@ -10,6 +10,7 @@ import Yams
 ///     id: 1
 ///     nodes: 2                     # or a list of {name, zone, podPrefixes}
 ///     serviceCIDRs: [10.201.0.0/24]  # optional
+///     etcd: true                   # optional: ledger and lease in an etcd on the last node
 ///     endpoints:
 ///       - name: web-1
 ///         namespace: demo
@@ -32,6 +33,9 @@ public struct LabFile: Decodable, Hashable, Sendable {
         public var id: Int
         public var nodes: Nodes?
         public var serviceCIDRs: [String]?
+        /// Whether the cluster keeps its ledger and its publisher's lease in an etcd, which runs on
+        /// the last node; all others may publish. Two nodes at least. False if not said.
+        public var etcd: Bool?
         public var endpoints: [Endpoint]?
     }
 

@@ -18,7 +18,7 @@ struct LabManifests {
               labels: \(flow(["topology.kubernetes.io/zone": node.zone]))
 
             """
-        if node.name == cluster.publisher {
+        if node == cluster.first {
             files["namespaces.yaml"] = join(namespaces(of: cluster))
             for service in plan.services where service.addresses[cluster.name] != nil {
                 files["service-\(service.objectNamespace)-\(service.name).yaml"] = join(

@@ -16,10 +16,14 @@ public struct LabPlan: Codable, Hashable, Sendable {
         public let id: UInt16
         public let serviceCIDRs: [String]
         public let nodes: [Node]
+        /// Whether an etcd on the last node keeps the ledger and the publisher's lease.
+        public let etcd: Bool
         public let endpoints: [Endpoint]
 
-        /// The node that sequences the cluster's ledger and holds the cluster's manifests.
-        public var publisher: String { nodes[0].name }
+        /// The node that holds the cluster's manifests.
+        public var first: Node { nodes[0] }
+        /// The nodes that may sequence the cluster's ledger.
+        public var publishers: [Node] { etcd ? nodes.dropLast() : [first] }
         public var podPrefixes: [String] { nodes.flatMap(\.podPrefixes) }
     }
 
@@ -83,6 +87,7 @@ extension LabPlan {
     public func manifestFolder(of node: Node) -> String { "\(folder(of: node))/manifests.d" }
     func configurationFile(of node: Node) -> String { "\(folder(of: node))/weftd.yaml" }
     public func log(of node: Node) -> String { "\(stateFolder)/logs/\(node.name).log" }
+    func logOfEtcd(of cluster: Cluster) -> String { "\(stateFolder)/logs/\(cluster.name).etcd.log" }
     public func log(of endpoint: Endpoint, in cluster: Cluster) -> String {
         "\(stateFolder)/logs/\(cluster.name).\(endpoint.name).log"
     }

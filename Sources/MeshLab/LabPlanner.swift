@@ -64,9 +64,16 @@ public struct LabPlanner {
                 "10.\(200 + cluster.id).0.0/24", "fd00:\(200 + cluster.id)::/112",
             ]
         for text in services { try claim(text, "serviceCIDRs of cluster \(cluster.name)") }
+        let etcd = cluster.etcd ?? false
+        guard !etcd || nodes.count > 1 else {
+            throw LabError(
+                .invalidFile,
+                "cluster \(cluster.name) needs a second node for etcd: the last one doesn't publish"
+            )
+        }
         return LabPlan.Cluster(
             name: cluster.name, id: UInt16(cluster.id), serviceCIDRs: services, nodes: nodes,
-            endpoints: try planEndpoints(of: cluster, on: nodes))
+            etcd: etcd, endpoints: try planEndpoints(of: cluster, on: nodes))
     }
 
     private mutating func planNodes(

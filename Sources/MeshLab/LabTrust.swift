@@ -3,7 +3,7 @@
 import MeshModel
 import MeshTrust
 
-/// Makes one authority a cluster, in its publisher's folder, and a certificate a node.
+/// Makes one authority a cluster, in the folders of the nodes that may publish, and a certificate a node.
 struct LabTrust {
     let plan: LabPlan
 
@@ -12,10 +12,18 @@ struct LabTrust {
         guard let name = ClusterName(rawValue: cluster.name) else {
             throw LabError(.invalidFile, "'\(cluster.name)' is no cluster's name")
         }
-        let home = "\(folder(of: cluster.nodes[0]))/authority"
+        let home = authority(of: cluster.publishers[0])
         try LabFolder.make(home, mode: 0o700)
         let authority = try CertificateAuthority.create(
             cluster: name, mesh: plan.mesh, in: home)
+        let key = "\(home)/\(CertificateAuthority.fileName)"
+        for node in cluster.publishers.dropFirst() {
+            let copy = self.authority(of: node)
+            try LabFolder.make(copy, mode: 0o700)
+            try LabFolder.write(
+                try LabFolder.read(key), to: "\(copy)/\(CertificateAuthority.fileName)",
+                mode: 0o600)
+        }
         let bundle = try authority.bundle.pem()
         for node in cluster.nodes {
             let folder = folder(of: node)
@@ -24,6 +32,8 @@ struct LabTrust {
         }
         return bundle
     }
+
+    private func authority(of node: LabPlan.Node) -> String { "\(folder(of: node))/authority" }
 
     private func folder(of node: LabPlan.Node) -> String {
         "\(plan.folder(of: node))/trust"

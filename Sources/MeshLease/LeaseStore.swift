@@ -25,6 +25,21 @@ public protocol LeaseStore: Sendable {
     func changes() -> AsyncStream<LeaseState?>
 }
 
+extension LeaseStore {
+    /// Carries out a keeper's call.
+    public func answer(to request: LeaseCall.Request) async -> LeaseAnswer {
+        do throws(LeaseStoreError) {
+            switch request {
+            case .read: return .read(try await read())
+            case .swap(let record, let version):
+                return .swap(try await swap(record, replacing: version))
+            }
+        } catch {
+            return .failed(error)
+        }
+    }
+}
+
 /// Names one write of the record, in the store's own terms: etcd's `mod_revision`, Kubernetes'
 /// `resourceVersion`. Only ever compared for equality.
 public struct LeaseVersion: RawRepresentable, Hashable, Sendable {

@@ -93,7 +93,9 @@ struct PackedChange {
     }
 
     /// Bytes of the record that it leaves.
-    var size: Int { value.map { 2 + key.count + 4 + $0.count } ?? 0 }
+    var size: Int { value.map { Self.size(key: key.count, value: $0.count) } ?? 0 }
+
+    static func size(key: Int, value: Int) -> Int { 2 + key + 4 + value }
 
     static func inOrder(_ left: PackedChange, _ right: PackedChange) -> Bool {
         if left.bucket != right.bucket { return left.bucket < right.bucket }

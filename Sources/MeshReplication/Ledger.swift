@@ -168,7 +168,31 @@ extension Ledger {
             }
             return PackedChange.inOrder($0.place, $1.place)
         }
-        return (ordered.map(\.change), refused.sorted { $0.key < $1.key })
+        let (fitting, excess) = fit(ordered, into: replica.contents)
+        return (fitting, (refused + excess).sorted { $0.key < $1.key })
+    }
+
+    /// Leaves out what would make a bucket larger than a snapshot can carry.
+    private static func fit(
+        _ ordered: [(place: PackedChange, change: LedgerChange)], into contents: LedgerContents
+    ) -> (fitting: [LedgerChange], refused: [RefusedRecord]) {
+        var sizes: [Int: Int] = [:]
+        var refused: [RefusedRecord] = []
+        let fitting = ordered.filter { place, change in
+            let former = contents.value(of: change.key).map {
+                PackedChange.size(key: place.key.count, value: $0.count)
+            }
+            let before = sizes[place.bucket] ?? contents.buckets[place.bucket].bytes.count
+            let after = before + place.size - (former ?? 0)
+            guard after <= ReplicationLimit.bucketBytes || after <= before else {
+                refused.append(
+                    RefusedRecord(key: change.key, reason: "too many large records beside it"))
+                return false
+            }
+            sizes[place.bucket] = after
+            return true
+        }
+        return (fitting.map(\.change), refused)
     }
 
     private func prefixThatFits(

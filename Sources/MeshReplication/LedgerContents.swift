@@ -24,6 +24,11 @@ struct LedgerContents: Sendable {
     var count: Int { buckets.reduce(0) { $0 + $1.count } }
     var byteCount: Int { buckets.reduce(0) { $0 + $1.bytes.count } }
 
+    /// Whether a snapshot can carry every bucket.
+    var fitsSnapshots: Bool {
+        buckets.allSatisfy { $0.bytes.count <= ReplicationLimit.bucketBytes }
+    }
+
     func bucketHashes(ofShard shard: Int) -> some Collection<LedgerDigest> {
         buckets[Placement.buckets(ofShard: shard)].lazy.map(\.hash)
     }

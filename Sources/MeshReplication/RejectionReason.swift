@@ -29,6 +29,8 @@ public enum RejectionReason: Error, Hashable, Sendable {
     case overRate(ClusterID)
     /// Signed by its owner, and still no valid body: the owner's publisher is broken.
     case malformedBody(ClusterID, DecodingFault)
+    /// The batch makes a bucket larger than a snapshot can carry: the owner's publisher is broken.
+    case bucketFull(ClusterID)
     /// The batch doesn't lead to the state that its header signs: this replica's state or the
     /// publisher's is damaged. A snapshot is asked for.
     case stateMismatch(ClusterID)
@@ -52,7 +54,7 @@ public enum RejectionReason: Error, Hashable, Sendable {
             .rootMismatch, .bucketMismatch, .invalidAcknowledgement:
             true
         case .unknownMessage, .unknownOwner, .expiredDelegation, .missingShard, .missingShards,
-            .overRate, .malformedBody, .stateMismatch, .frozen, .unexpectedMessage:
+            .overRate, .malformedBody, .bucketFull, .stateMismatch, .frozen, .unexpectedMessage:
             false
         }
     }
@@ -72,6 +74,7 @@ public enum RejectionReason: Error, Hashable, Sendable {
         case .missingShards: "missing_shards"
         case .overRate: "over_rate"
         case .malformedBody: "malformed_body"
+        case .bucketFull: "bucket_full"
         case .stateMismatch: "state_mismatch"
         case .frozen: "frozen"
         case .rootMismatch: "root_mismatch"

@@ -125,6 +125,7 @@ extension Replica {
             if header.opensEpoch { return .diverged }
             throw .stateMismatch(owner)
         }
+        guard next.fitsSnapshots else { throw .bucketFull(owner) }
         let replacements = changes.map {
             LedgerReplacement($0, former: contents.value(of: $0.key).map(Array.init))
         }

@@ -26,6 +26,9 @@ public enum ReplicationLimit {
     public static let chunkBytes = 32 * 1024
     /// Owners named by one message; more of them take several messages.
     public static let headsPerMessage = 1024
+    /// Proofs of another history, each at most ``headerBytes`` and a delegation, that one message of
+    /// heads draws.
+    public static let evidencePerMessage = 16
     /// The longest message: a full batch with the longest header and its framing.
     public static let messageBytes = 72 * 1024
 

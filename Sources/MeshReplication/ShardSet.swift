@@ -39,22 +39,26 @@ enum Placement {
     static let serviceShards = 1...7
     static let endpointShards = 8...15
 
+    private static let endpoint = FNV1a("endpoint".utf8)
+    private static let service = FNV1a("service".utf8)
+    private static let slice = FNV1a("slice".utf8)
+
     static func bucket(of key: some Collection<UInt8>) -> Int {
-        var (kind, namespace) = (FNV(), FNV())
+        var (kind, namespace) = (FNV1a(), FNV1a())
         var slashes = 0
         for byte in key {
             if byte == UInt8(ascii: "/") {
                 slashes += 1
             } else if slashes == 0 {
-                kind.add(byte)
+                kind.combine(byte)
             } else if slashes == 1 {
-                namespace.add(byte)
+                namespace.combine(byte)
             }
         }
         let hash = RecordHash(of: key)
         switch kind {
-        case .endpoint: return bucket(ofEndpoint: hash)
-        case .service, .slice: return bucket(hash, inShard: serviceShard(namespace))
+        case Self.endpoint: return bucket(ofEndpoint: hash)
+        case Self.service, Self.slice: return bucket(hash, inShard: serviceShard(namespace))
         default: return bucket(hash, inShard: baseShard)
         }
     }
@@ -72,12 +76,10 @@ enum Placement {
     static func shard(ofKey key: some Collection<UInt8>) -> Int { shard(ofBucket: bucket(of: key)) }
 
     static func serviceShard(ofNamespace namespace: some Sequence<UInt8>) -> Int {
-        var hash = FNV()
-        for byte in namespace { hash.add(byte) }
-        return serviceShard(hash)
+        serviceShard(FNV1a(namespace))
     }
 
-    private static func serviceShard(_ namespace: FNV) -> Int {
+    private static func serviceShard(_ namespace: FNV1a) -> Int {
         serviceShards.lowerBound + Int(namespace.folded % UInt64(serviceShards.count))
     }
 
@@ -85,26 +87,4 @@ enum Placement {
         let first = shard * ReplicationLimit.bucketsPerShard
         return first..<first + ReplicationLimit.bucketsPerShard
     }
-}
-
-/// FNV-1a. It spreads keys, it protects nothing: whoever writes an owner's keys could only make that
-/// owner's own buckets uneven.
-private struct FNV: Equatable {
-    static let endpoint = FNV("endpoint")
-    static let service = FNV("service")
-    static let slice = FNV("slice")
-
-    private var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-
-    init() {}
-
-    init(_ text: StaticString) {
-        text.withUTF8Buffer { for byte in $0 { add(byte) } }
-    }
-
-    mutating func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x0100_0000_01b3 }
-
-    var folded: UInt64 { hash ^ hash >> 32 }
-
-    static func ~= (pattern: FNV, value: FNV) -> Bool { pattern == value }
 }

@@ -57,17 +57,21 @@ extension Synchroniser {
         into effects: inout [ReplicationEffect]
     ) {
         sessions[link]?.didAnnounce()
+        // One message must not draw megabytes; who still needs proof says its heads again.
+        var evidence = ReplicationLimit.evidencePerMessage
         for claim in heads {
             guard sessions[link]?.scope.allows(claim.owner) == true else { continue }
             // A peer may know owners that this node doesn't: they may be added yet.
             sessions[link]?.peerStands(
                 at: claim.head, of: claim.owner, wanting: claim.interest, holding: claim.held)
             guard let replica = replicas[claim.owner] else { continue }
-            if let known = replica.hash(at: claim.head.position), known != claim.head.hash,
+            if evidence > 0, let known = replica.hash(at: claim.head.position),
+                known != claim.head.hash,
                 claim.head.position <= end(of: replica).position,
                 let proof = replica.proof(at: claim.head.position)
             {
                 sessions[link]?.send(.evidence(proof), into: &effects)
+                evidence -= 1
             }
         }
         advance(link, into: &effects)

@@ -30,6 +30,10 @@ public struct LinkTiming: Sendable {
     public var handshake: Duration = .seconds(5)
     public var backoffMinimum: Duration = .milliseconds(100)
     public var backoffMaximum: Duration = .seconds(5)
+    /// Attempts to connect that may begin at once, over all targets ...
+    public var dialBurst = 32
+    /// ... and in a second after those. A handshake costs about 2 ms of a processor.
+    public var dialsPerSecond = 64
 
     public init() {}
 }

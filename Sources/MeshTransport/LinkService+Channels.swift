@@ -45,6 +45,11 @@ extension LinkService {
         var backoff = Backoff(minimum: timing.backoffMinimum, maximum: timing.backoffMaximum)
         var random = SystemRandomNumberGenerator()
         while !Task.isCancelled {
+            if existingLink(to: target) == nil {
+                let wait = state.withLock { $0.dials.take(at: .monotonicNow) }
+                if wait > .zero { try? await Task.sleep(for: wait) }
+                if Task.isCancelled { return }
+            }
             let start = Instant.monotonicNow
             if let connection = existingLink(to: target) {
                 try? await connection.channel.closeFuture.get()  // never fails

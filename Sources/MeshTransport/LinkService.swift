@@ -36,6 +36,7 @@ public final class LinkService: Service {
         var listener: (any Channel)?
         var isStopped = false
         var handshakes = 0
+        var dials: DialBudget
         var nextID: UInt64 = 1
         var refusalLog = RefusalLog()
     }
@@ -60,7 +61,10 @@ public final class LinkService: Service {
             State(
                 security: security, verifier: PeerVerifier(store: security.trust),
                 contexts: try TLSContexts(credentials: security.credentials),
-                table: LinkTable(own: own)))
+                table: LinkTable(own: own),
+                dials: DialBudget(
+                    burst: configuration.timing.dialBurst,
+                    perSecond: configuration.timing.dialsPerSecond)))
     }
 
     /// Binds the listener and starts to dial.

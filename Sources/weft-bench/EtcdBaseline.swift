@@ -77,20 +77,6 @@ struct EtcdBaseline {
     }
 
     /// A server that is still starting doesn't answer; the keeper asks again.
-    private static func answer(
-        to request: LeaseCall.Request, from store: EtcdLeaseStore
-    ) async -> LeaseAnswer {
-        do throws(LeaseStoreError) {
-            switch request {
-            case .read: return .read(try await store.read())
-            case .swap(let record, let version):
-                return .swap(try await store.swap(record, replacing: version))
-            }
-        } catch {
-            return .failed(error)
-        }
-    }
-
     private func hold(_ client: EtcdClient, _ cluster: ClusterName) async throws -> LeaseTenure? {
         let store = EtcdLeaseStore(client: client, cluster: cluster)
         var keeper = LeaseKeeper(
@@ -101,7 +87,7 @@ struct EtcdBaseline {
             var effects = keeper.step(at: now, using: &generator)
             while let effect = effects.popLast() {
                 guard case .call(let call) = effect else { continue }
-                let answer = await Self.answer(to: call.request, from: store)
+                let answer = await store.answer(to: call.request)
                 effects += keeper.receive(
                     answer, to: call.id, at: Instant(nanoseconds: monotonicNow()),
                     using: &generator)

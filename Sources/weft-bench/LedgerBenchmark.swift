@@ -68,16 +68,17 @@ struct LedgerBenchmark: AsyncParsableCommand {
             connect()
             try await publisher.publish(LedgerRecords.endpoints(0..<1000, of: owner))
             try await publisher.idle()
+            var changes = LedgerRecords.Churn(of: owner)
             for (rate, count) in [(10, options.quick ? 100 : 300), (1000, 5000)] {
-                try await pace(rate, count, publisher, reader, owner)
+                try await pace(rate, count, &changes, publisher, reader, owner)
             }
-            try await burst(publisher, reader, owner)
+            try await burst(&changes, publisher, reader, owner)
         }
     }
 
     private func pace(
-        _ rate: Int, _ count: Int, _ publisher: LedgerPeer, _ reader: LedgerPeer,
-        _ owner: ClusterID
+        _ rate: Int, _ count: Int, _ changes: inout LedgerRecords.Churn,
+        _ publisher: LedgerPeer, _ reader: LedgerPeer, _ owner: ClusterID
     ) async throws {
         await reader.forgetArrivals()
         var begins: [(position: Position, moment: UInt64)] = []
@@ -88,11 +89,7 @@ struct LedgerBenchmark: AsyncParsableCommand {
             let now = monotonicNow()
             if due > now { try await Task.sleep(for: .nanoseconds(Int64(due - now))) }
             let moment = monotonicNow()
-            let position = try await publisher.publish([
-                LedgerRecords.endpoint(number % 1000, of: owner, version: number)
-            ])
-            // A record that already reads so makes no revision.
-            if position > begins.last?.position ?? .origin { begins.append((position, moment)) }
+            begins.append((try await publisher.publish([changes.next()]), moment))
         }
         try await publisher.idle()
         guard let last = await publisher.synchroniser.head(of: owner)?.position else { return }
@@ -111,16 +108,13 @@ struct LedgerBenchmark: AsyncParsableCommand {
     }
 
     private func burst(
-        _ publisher: LedgerPeer, _ reader: LedgerPeer, _ owner: ClusterID
+        _ changes: inout LedgerRecords.Churn, _ publisher: LedgerPeer, _ reader: LedgerPeer,
+        _ owner: ClusterID
     ) async throws {
         var times = Sample()
-        for round in 0..<11 {
+        for _ in 0..<11 {
             let begin = monotonicNow()
-            for number in 0..<1000 {
-                try await publisher.publish([
-                    LedgerRecords.endpoint(number, of: owner, version: round + 1)
-                ])
-            }
+            for _ in 0..<1000 { try await publisher.publish([changes.next()]) }
             try await publisher.idle()
             guard let last = await publisher.synchroniser.head(of: owner)?.position else { return }
             let end = await reader.arrival(of: owner, at: last)

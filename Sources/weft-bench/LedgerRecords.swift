@@ -24,6 +24,20 @@ enum LedgerRecords {
                 labels: [:]))
     }
 
+    /// Changes of the first thousand endpoints in turn; none leaves its record as it was, which would
+    /// make no revision.
+    struct Churn {
+        private let cluster: ClusterID
+        private var count = 0
+
+        init(of cluster: ClusterID) { self.cluster = cluster }
+
+        mutating func next() -> LedgerChange {
+            defer { count += 1 }
+            return endpoint(count % 1000, of: cluster, version: 1 + count / 1000)
+        }
+    }
+
     static func endpoints(_ numbers: Range<Int>, of cluster: ClusterID) -> [LedgerChange] {
         numbers.map { endpoint($0, of: cluster) }
     }

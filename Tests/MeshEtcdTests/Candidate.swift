@@ -61,7 +61,7 @@ actor Candidate {
                 continue
             }
             follow { candidate in
-                let answer = await candidate.answer(to: call.request)
+                let answer = await candidate.store.answer(to: call.request)
                 guard !Task.isCancelled else { return }
                 await candidate.receive(answer, to: call.id)
             }
@@ -80,18 +80,6 @@ actor Candidate {
 
     private func receive(_ answer: LeaseAnswer, to id: UInt64) {
         perform(keeper.receive(answer, to: id, at: .bootNow, using: &generator))
-    }
-
-    private nonisolated func answer(to request: LeaseCall.Request) async -> LeaseAnswer {
-        do throws(LeaseStoreError) {
-            switch request {
-            case .read: return .read(try await store.read())
-            case .swap(let record, let version):
-                return .swap(try await store.swap(record, replacing: version))
-            }
-        } catch {
-            return .failed(error)
-        }
     }
 
     private func follow(_ body: @Sendable @escaping (Candidate) async -> Void) {

@@ -52,6 +52,22 @@ struct HostilePeerTests {
         return (outgoing.offer, chunks)
     }
 
+    @Test("a message full of wrong heads draws a few proofs, not megabytes")
+    func wrongHeads() throws {
+        var publisher = try Publisher()
+        let batch = try publisher.commitOne(put("a", "1"))
+        var victim = Victim(publisher)
+        victim.hear(.batch(batch), from: victim.friend)
+        var wrong = batch.signed.head
+        wrong = LedgerHead(position: wrong.position, hash: LedgerDigest(of: [1]))
+        let claims = (0..<ReplicationLimit.headsPerMessage).map { _ in
+            Message.OwnerHead(owner: victim.id, head: wrong, interest: .all)
+        }
+        victim.hear(.heads(claims), from: victim.liar)
+        let proofs = try victim.answers(over: victim.liar).count { $0 == .evidence(batch.proof) }
+        #expect(proofs == ReplicationLimit.evidencePerMessage)
+    }
+
     @Test("a falsified snapshot is dropped whole, its sender barred, and another one asked")
     func falsifiedSnapshot() throws {
         var publisher = try Publisher()

@@ -72,6 +72,61 @@ struct LedgerTests {
         #expect(try Message(decoding: message) == .batch(commit.batches[0]))
     }
 
+    /// Large records, more of one bucket than a snapshot can carry.
+    private var hoard: [LedgerChange] {
+        let bucket = Placement.bucket(of: key("a").description.utf8)
+        let keys = (0...).lazy.map { key("a/\($0)") }.filter {
+            Placement.bucket(of: $0.description.utf8) == bucket
+        }
+        return keys.prefix(70).map {
+            .put($0, .init(repeating: 1, count: ReplicationLimit.valueBytes))
+        }
+    }
+
+    @Test("what would make a bucket too large for newcomers is refused; room that is made is used")
+    func fullBucket() throws {
+        var publisher = try Publisher()
+        let most = ReplicationLimit.bucketBytes
+        let commit = try publisher.ledger.commit(hoard, to: &publisher.replica)
+        #expect(commit.refused.count == 6 && commit.changes.count == 64)
+        #expect(publisher.replica.contents.buckets.allSatisfy { $0.bytes.count <= most })
+        let room = LedgerChange(key: commit.changes[0].key, value: nil)
+        let late = try #require(hoard.first { $0.key == commit.refused[0].key })
+        let again = try publisher.ledger.commit([late, room], to: &publisher.replica)
+        #expect(again.refused.isEmpty && again.changes.count == 2)
+        #expect(publisher.replica.contents.buckets.allSatisfy { $0.bytes.count <= most })
+    }
+
+    @Test("a publisher that fills a bucket beyond that is not followed")
+    func overfullBucket() throws {
+        var publisher = try Publisher()
+        var replica = publisher.newcomer
+        for change in hoard.prefix(64) {
+            let batch = try publisher.ledger.commit([change], to: &publisher.replica).batches[0]
+            try replica.apply(batch)
+        }
+        var contents = publisher.replica.contents
+        contents.apply([hoard[64]])
+        let shard = Placement.shard(ofKey: hoard[64].key.utf8)
+        let body = Batch.Body(shard: shard, bytes: ShardBody.encode([hoard[64]]))
+        let header = BatchHeader(
+            owner: publisher.ledger.owner, position: publisher.replica.position.next,
+            previous: publisher.replica.head.hash, stateRoot: contents.root,
+            shards: [
+                BatchHeader.ChangedShard(
+                    shard: shard, body: LedgerDigest(of: body.bytes),
+                    state: contents.shardHashes[shard])
+            ], resourceVersions: [])
+        let batch = Batch(
+            signed: try SignedHeader(signing: header, with: signingKey(7)), delegation: nil,
+            bodies: [body])
+        let before = replica.position
+        #expect(throws: RejectionReason.bucketFull(publisher.ledger.owner)) {
+            try replica.apply(batch)
+        }
+        #expect(replica.position == before)
+    }
+
     @Test("a publisher that was overtaken, or isn't the delegate, commits nothing")
     func superseded() throws {
         var publisher = try Publisher(epoch: 2)

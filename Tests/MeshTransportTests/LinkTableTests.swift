@@ -75,6 +75,19 @@ struct LinkTableTests {
         #expect(backoff.next(using: &random) <= .milliseconds(100))
     }
 
+    @Test("a thousand targets are dialled a few at once, then at a pace; a pause pays for a burst")
+    func dialBudget() {
+        var budget = DialBudget(burst: 10, perSecond: 20)
+        let start = Instant(nanoseconds: 1_000_000_000)
+        let waits = (0..<1_000).map { _ in budget.take(at: start) }
+        #expect(waits.prefix(10).allSatisfy { $0 == .zero })
+        #expect(waits[10] == .milliseconds(50) && waits[29] == .seconds(1))
+        #expect(waits[999] == .milliseconds(49_500))
+        let later = start + .seconds(60)
+        let again = (0..<11).map { _ in budget.take(at: later) }
+        #expect(again[9] == .zero && again[10] == .milliseconds(50))
+    }
+
     @Test("a peer that is refused again and again fills no log, nor do a thousand of them")
     func refusalLog() {
         var log = RefusalLog()

@@ -93,6 +93,28 @@ struct LedgerScenarios {
         }
     }
 
+    @Test("a publisher that forgot its later epochs opens the next one once it hears of them")
+    func forgottenEpochs() throws {
+        let world = try World()
+        world.attach(1, "a", "pa", "10.1.0.5")
+        try world.run(for: .seconds(3))
+        world.kill(1, "a")
+        world.revive(1, "a")
+        try world.run(for: .seconds(4))
+        #expect(world.positions(of: 1).map(\.epoch) == [2])
+        world.kill(1, "a")
+        world.loseDisk(1, "a")
+        world.isolate(1, "a", true)
+        world.revive(1, "a")
+        try world.run(for: StateCore.lonelyOpeningWait + .seconds(2))
+        #expect(world.core(1, "a").synchroniser.publishedEpoch == 1, "nobody told it better")
+        world.isolate(1, "a", false)
+        world.attach(1, "a", "new", "10.1.0.6")
+        try world.run(for: .seconds(6))
+        #expect(world.positions(of: 1).map(\.epoch) == [3])
+        #expect(world.endpoints(2, "b").isSuperset(of: ["10.1.0.5", "10.1.0.6"]))
+    }
+
     @Test("an agent that restarts with no link has the last good picture at once")
     func darkRestart() throws {
         let world = try World()

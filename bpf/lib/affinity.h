@@ -107,7 +107,8 @@ WEFT_SEPARATE int affinity_remember(const struct weft_affinity_key *key, weft_se
 
 /*
  * The backend for a client of a service: the one it had, else a new one. Returns its index, or
- * WEFT_NO_BACKEND: refuse. `client` is looked at only if the service has session affinity.
+ * WEFT_NO_BACKEND: refuse. `client` keys the affinity and is never chosen: an endpoint's address, or
+ * what stands for a namespace whose addresses aren't known.
  */
 WEFT_SEPARATE int service_backend(weft_service_slot slot, const struct weft_address *client,
 				  __u32 seed)
@@ -120,12 +121,12 @@ WEFT_SEPARATE int service_backend(weft_service_slot slot, const struct weft_addr
 	if (!list || !client)
 		return WEFT_NO_BACKEND;
 	if (!list->affinity_seconds)
-		return select_backend(WEFT_SERVICE_LIST(word), list->slices, seed);
+		return select_backend(WEFT_SERVICE_LIST(word), list->slices, client, seed);
 	key.client = *client;
 	index = affinity_recall(&key, word, list->slices, list->affinity_seconds);
 	if (index >= 0)
 		return index;
-	index = select_backend(WEFT_SERVICE_LIST(word), list->slices, seed);
+	index = select_backend(WEFT_SERVICE_LIST(word), list->slices, client, seed);
 	if (index >= 0)
 		affinity_remember(&key, word, index, list->affinity_seconds);
 	return index;

@@ -11,10 +11,6 @@
 #include "reset.h"
 #include "translate.h"
 
-enum {
-	WEFT_CHOICES_MAX = 16,	/* backends looked at for one that is not the client */
-};
-
 static __always_inline void packet_translate(struct packet *packet,
 					     const struct weft_address *backend, __be16 port)
 {
@@ -88,7 +84,7 @@ follow_forward(struct packet *packet, struct flow *flow, __u64 now)
 /* Translates the first packet of a flow to a service. Returns 0 or a drop reason. */
 WEFT_SEPARATE int choose_backend(struct packet *packet, struct flow *flow)
 {
-	const struct weft_backend *backend = 0;
+	const struct weft_backend *backend;
 	weft_service_slot *slot;
 	int index;
 
@@ -97,14 +93,8 @@ WEFT_SEPARATE int choose_backend(struct packet *packet, struct flow *flow)
 	slot = service_find(&packet->destination, packet->destination_port, packet->protocol);
 	if (!slot)
 		return 0;
-	/* An endpoint drops its own packet if it comes back. Without another choice: refuse. */
-	for (int i = 0; i < WEFT_CHOICES_MAX; i++) {
-		index = service_backend(*slot, &packet->source, bpf_get_prandom_u32());
-		backend = index < 0 ? 0 : backend_at(index);
-		if (!backend || !address_equal(&backend->address, &packet->source))
-			break;
-		backend = 0;
-	}
+	index = service_backend(*slot, &packet->source, bpf_get_prandom_u32());
+	backend = index < 0 ? 0 : backend_at(index);
 	if (!backend || address_is_ipv4(&backend->address) == packet->ipv6)
 		return WEFT_DROP_NO_BACKEND;
 	packet_translate(packet, &backend->address, backend->port);

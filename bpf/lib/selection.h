@@ -23,6 +23,7 @@ enum selection_rank {
 };
 
 struct selection {
+	struct weft_address client;	/* never its own backend */
 	__u32 list;
 	__u32 slices;
 	__u32 random;		/* state of the generator, never zero */
@@ -102,7 +103,8 @@ static long consider_backend(__u32 index, struct selection *selection)
 	if (offset >= selection->count)
 		offset -= selection->count;
 	backend = backend_at(selection->first + offset);
-	if (!backend || !WEFT_LIVENESS_WEIGHT(node_liveness(backend->node)))
+	if (!backend || !WEFT_LIVENESS_WEIGHT(node_liveness(backend->node)) ||
+	    address_equal(&backend->address, &selection->client))
 		return 0;
 	selection->backend = selection->first + offset;
 	selection->found = 1;
@@ -130,10 +132,12 @@ static long attempt_cluster(__u32 index __attribute__((unused)), struct selectio
 }
 
 /*
- * Chooses a backend of a list. The same `seed` makes the same choice while the list and what lives
- * stay the same. Returns its index, or WEFT_NO_BACKEND.
+ * Chooses a backend of a list for a client, which would never hear an answer from itself. The same
+ * `seed` makes the same choice while the list and what lives stay the same. Returns its index, or
+ * WEFT_NO_BACKEND.
  */
-WEFT_SEPARATE int select_backend(__u32 list, __u32 slices, __u32 seed)
+WEFT_SEPARATE int select_backend(__u32 list, __u32 slices, const struct weft_address *client,
+				 __u32 seed)
 {
 	struct selection selection = {
 		.list = list,
@@ -142,6 +146,9 @@ WEFT_SEPARATE int select_backend(__u32 list, __u32 slices, __u32 seed)
 		.random = seed ? seed : 1,
 	};
 
+	if (!client)
+		return WEFT_NO_BACKEND;
+	selection.client = *client;
 	bpf_loop(WEFT_ATTEMPTS_MAX, attempt_cluster, &selection, 0);
 	if (!selection.found)
 		return WEFT_NO_BACKEND;
