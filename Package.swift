@@ -83,6 +83,7 @@ let package = Package(
 
         // Protocol cores: time, randomness and bytes in, effects out.
         layer("MeshReachability", ["MeshModel", collections]),
+        layer("MeshMembership", ["MeshModel", collections]),
         layer("MeshReplication", ["MeshModel", collections, crypto]),
         layer("MeshTrust", ["MeshModel", crypto] + x509),
         layer("MeshLease", ["MeshModel"]),
@@ -117,7 +118,7 @@ let package = Package(
             "MeshAgent",
             [
                 "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability",
-                "MeshReplication", "MeshTrust", "MeshKubernetes", "MeshDatapath",
+                "MeshMembership", "MeshReplication", "MeshTrust", "MeshKubernetes", "MeshDatapath",
                 "MeshEndpoints", "MeshTransport", "MeshAdmin", "MeshLease", "MeshJournal",
                 "MeshEtcd", "Netlink", log, lifecycle, crypto, collections,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -148,7 +149,8 @@ let package = Package(
 
         // What the simulations share: seeded randomness, virtual time, a network that loses.
         .target(
-            name: "MeshSimulation", dependencies: ["MeshModel"], path: "Tests/MeshSimulation",
+            name: "MeshSimulation", dependencies: ["MeshModel", "MeshMembership"],
+            path: "Tests/MeshSimulation",
             swiftSettings: strict),
 
         // A network namespace for one test.
@@ -162,13 +164,14 @@ let package = Package(
 
         tests("BPFTests", ["BPF", "CLibBPF", "KernelTestSupport", system]),
         tests("NetlinkTests", ["Netlink"]),
-        tests("KernelTests", ["BPF", "CMeshABI", "MeshModel", "KernelTestSupport"]),
+        tests("KernelTests", ["BPF", "CMeshABI", "MeshModel", "Netlink", "KernelTestSupport"]),
         tests("MeshModelTests", ["MeshModel"]),
         tests("MeshStoreTests", ["MeshModel", "MeshStore"]),
         tests("MeshReconcilerTests", ["MeshModel", "MeshStore", "MeshReconciler"]),
         tests(
             "MeshReachabilityTests",
             ["MeshModel", "MeshReachability", "MeshSimulation"]),
+        tests("MeshMembershipTests", ["MeshModel", "MeshMembership", "MeshSimulation"]),
         tests("MeshKubernetesTests", ["MeshModel", "MeshStore", "MeshKubernetes"]),
         tests("MeshTrustTests", ["MeshModel", "MeshTrust", crypto] + x509),
         tests(
@@ -216,8 +219,9 @@ let package = Package(
         tests(
             "MeshAgentTests",
             [
-                "MeshModel", "MeshStore", "MeshReachability", "MeshReplication", "MeshTransport",
-                "MeshLease", "MeshEtcd", "MeshAgent", "MeshSimulation",
+                "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability", "MeshReplication",
+                "MeshDatapath", "MeshTransport", "MeshLease", "MeshEtcd", "MeshAgent",
+                "MeshSimulation", log,
             ]),
         tests(
             "ScenarioTests",

@@ -293,6 +293,8 @@ WEFT_SEPARATE int error_from_endpoint(struct __sk_buff *skb, struct packet *pack
 		connection_judge(path, packet, true);
 	if (path->verdict != WEFT_VERDICT_ALLOW)
 		return -WEFT_DROP_POLICY_DENIED;
+	if (about && address_equal(&packet->source, &quoted.destination))
+		evidence_of_error(skb, packet, &quoted, about);
 	if (about)
 		reason = restore_error(skb, packet, &quoted, about);
 	if (reason)

@@ -151,6 +151,9 @@ WEFT_SEPARATE int error_from_overlay(struct __sk_buff *skb, struct packet *packe
 					 packet->protocol, 0);
 	if (verdict != WEFT_VERDICT_ALLOW)
 		return -WEFT_DROP_POLICY_DENIED;
+	/* Its own node may speak for a backend. */
+	if (about && about->node == origin->node)
+		evidence_of_error(skb, packet, &quoted, about);
 	if (about)
 		reason = restore_error(skb, packet, &quoted, about);
 	return reason ? -reason : deliver(skb, packet, endpoint);

@@ -3,5 +3,6 @@
 #include "socket.c"
 #include "endpoint.c"
 #include "overlay.c"
+#include "underlay.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

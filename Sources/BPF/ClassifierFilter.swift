@@ -5,9 +5,10 @@ internal import Glibc
 internal import SystemPackage
 
 /// A direct-action filter of an interface's clsact queueing discipline, for kernels before 6.6.
-/// One fixed handle and priority, so that attaching again replaces it in one step.
+/// One fixed handle and priority, so that attaching again replaces it in one step. The handle isn't 1,
+/// which everybody else's first filter has: on a shared interface that would be replaced.
 public struct ClassifierFilter: Sendable {
-    static let handle: UInt32 = 1
+    static let handle: UInt32 = 0x7765_6674
     static let priority: UInt32 = 1
 
     public let interface: UInt32

@@ -30,6 +30,11 @@ public struct AdminClient: Sendable {
     public func status() async throws -> AgentStatus { try await get("/v1/status") }
     public func clusters() async throws -> [ClusterStatus] { try await get("/v1/clusters") }
     public func nodes() async throws -> [NodeStatus] { try await get("/v1/nodes") }
+    /// - Parameter subject: `CLUSTER` or `CLUSTER/NODE`; one that isn't known is a fault `notFound`.
+    public func why(_ subject: String) async throws -> HealthStory {
+        let parts = subject.split(separator: "/", maxSplits: 1).map { segment(String($0)) }
+        return try await get("/v1/why/\(parts.joined(separator: "/"))")
+    }
     public func services() async throws -> [ServiceStatus] { try await get("/v1/services") }
     public func endpoints() async throws -> [EndpointStatus] { try await get("/v1/endpoints") }
     public func identities() async throws -> [IdentityStatus] { try await get("/v1/identities") }

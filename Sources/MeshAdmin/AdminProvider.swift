@@ -10,6 +10,9 @@ public protocol AdminProvider: Sendable {
     func status() async throws -> AgentStatus
     func clusters() async throws -> [ClusterStatus]
     func nodes() async throws -> [NodeStatus]
+    /// What is believed of a cluster, or of one node of it, and how that came; `notFound` for one that
+    /// isn't known.
+    func why(cluster: String, node: String?) async throws -> HealthStory
     func services() async throws -> [ServiceStatus]
     func endpoints() async throws -> [EndpointStatus]
     func identities() async throws -> [IdentityStatus]

@@ -35,6 +35,17 @@ private func addReading(_ provider: any AdminProvider, to router: Router<BasicRe
     router.answer("/v1/status") { try await provider.status() }
     router.answer("/v1/clusters") { try await provider.clusters() }
     router.answer("/v1/nodes") { try await provider.nodes() }
+    router.get("/v1/why/{cluster}") { _, context in
+        let cluster = try context.parameters.require("cluster")
+        return try json(
+            try await untilShutdown { try await provider.why(cluster: cluster, node: nil) })
+    }
+    router.get("/v1/why/{cluster}/{node}") { _, context in
+        let cluster = try context.parameters.require("cluster")
+        let node = try context.parameters.require("node")
+        return try json(
+            try await untilShutdown { try await provider.why(cluster: cluster, node: node) })
+    }
     router.answer("/v1/services") { try await provider.services() }
     router.get("/v1/services/{namespace}/{name}") { _, context in
         let object = try objectName(context)

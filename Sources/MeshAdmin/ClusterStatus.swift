@@ -100,11 +100,14 @@ public struct NodeStatus: Codable, Hashable, Sendable {
     public var outerAddresses: [String]
     public var podPrefixes: [String]
     public var endpoints: Int
+    /// What the members of this node's own cluster hold it for; nil for nodes of others.
+    public var membership: MembershipStatus?
 
     public init(
         cluster: ClusterReference, name: String, isLocal: Bool, isRelay: Bool, verdict: VerdictName,
         sinceSeconds: Double, weight: UInt8, generation: UInt32, index: UInt32,
-        outerAddresses: [String], podPrefixes: [String], endpoints: Int
+        outerAddresses: [String], podPrefixes: [String], endpoints: Int,
+        membership: MembershipStatus? = nil
     ) {
         self.cluster = cluster
         self.name = name
@@ -118,5 +121,25 @@ public struct NodeStatus: Codable, Hashable, Sendable {
         self.outerAddresses = outerAddresses
         self.podPrefixes = podPrefixes
         self.endpoints = endpoints
+        self.membership = membership
+    }
+}
+
+/// What a node believes of a member of its own cluster (SWIM).
+public struct MembershipStatus: Codable, Hashable, Sendable {
+    /// `unknown`, `alive`, `suspect`, `dead` or `left`.
+    public var state: String
+    /// Raised by the member, to contradict an accusation.
+    public var incarnation: UInt32
+    /// Time since its last datagram; nil: none has come, or it is this node.
+    public var heardSeconds: Double?
+    /// Who says that it doesn't answer, the first one first.
+    public var accusers: [String]
+
+    public init(state: String, incarnation: UInt32, heardSeconds: Double?, accusers: [String]) {
+        self.state = state
+        self.incarnation = incarnation
+        self.heardSeconds = heardSeconds
+        self.accusers = accusers
     }
 }

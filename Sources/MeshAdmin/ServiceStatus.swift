@@ -79,11 +79,29 @@ public struct BackendStatus: Codable, Hashable, Sendable {
     public var node: String
     /// Whether its node takes new flows.
     public var isLive: Bool
+    /// Set while it takes none because of how its connections fared.
+    public var quarantine: QuarantineStatus?
 
-    public init(address: String, port: UInt16, node: String, isLive: Bool) {
+    public init(
+        address: String, port: UInt16, node: String, isLive: Bool,
+        quarantine: QuarantineStatus? = nil
+    ) {
         self.address = address
         self.port = port
         self.node = node
         self.isLive = isLive
+        self.quarantine = quarantine
+    }
+}
+
+/// Why one node left a backend out.
+public struct QuarantineStatus: Codable, Hashable, Sendable {
+    public var sinceSeconds: Double
+    /// A sentence's end: `3 failures, …`.
+    public var reason: String
+
+    public init(sinceSeconds: Double, reason: String) {
+        self.sinceSeconds = sinceSeconds
+        self.reason = reason
     }
 }

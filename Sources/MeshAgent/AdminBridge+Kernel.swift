@@ -120,6 +120,14 @@ extension AdminBridge {
         }
     }
 
+    private func counted<Key: RawRepresentable<String>>(
+        _ counts: [Key: UInt64], _ label: String
+    ) -> [MetricFamily.Sample] {
+        counts.sorted { $0.key.rawValue < $1.key.rawValue }.map {
+            MetricFamily.Sample(Double($0.value), labels: [.init(label, $0.key.rawValue)])
+        }
+    }
+
     func metrics() async throws -> [MetricFamily] {
         typealias Sample = MetricFamily.Sample
         let tables = store.snapshot()
@@ -128,6 +136,7 @@ extension AdminBridge {
         let remote = tables.clusters.rows
         let core = await state.core
         let now = Instant.bootNow
+        let backends = await backends.counts
         return [
             MetricFamily(
                 name: "weft_datapath_dropped_packets_total",
@@ -171,6 +180,22 @@ extension AdminBridge {
                         Double(datapath.clusterWord($0.id).weight),
                         labels: [.init("cluster", $0.name.rawValue)])
                 }),
+            MetricFamily(
+                name: "weft_backend_quarantines_total",
+                help: "Backends put into quarantine, by how they failed last.", kind: .counter,
+                samples: counted(backends.quarantined, "failure")),
+            MetricFamily(
+                name: "weft_backend_releases_total",
+                help: "Backends released from quarantine, by reason.", kind: .counter,
+                samples: counted(backends.released, "reason")),
+            MetricFamily(
+                name: "weft_backend_probes_total",
+                help: "Connections tried to backends in quarantine, by outcome.", kind: .counter,
+                samples: counted(backends.probes, "outcome")),
+            MetricFamily(
+                name: "weft_backend_spared_total",
+                help: "Failing backends that a bound kept out of quarantine.", kind: .counter,
+                samples: [Sample(Double(backends.spared))]),
             MetricFamily(
                 name: "weft_transport_rejected_total",
                 help: "What the transport rejected, by reason.", kind: .counter,

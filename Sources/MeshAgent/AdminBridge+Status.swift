@@ -134,6 +134,40 @@ extension AdminBridge {
         }
     }
 
+    func why(cluster: String, node: String?) async throws -> HealthStory {
+        guard let status = try await clusters().first(where: { $0.name == cluster }),
+            let id = ClusterID(rawValue: status.id)
+        else {
+            throw AdminFault(
+                .notFound, "there is no cluster \(cluster)", hint: "weft cluster list shows them")
+        }
+        let history = await health.history.entries.filter { entry in
+            entry.cluster == nil
+                || entry.cluster == id && (node == nil || entry.node == nil || entry.node == node)
+        }.map { entry in
+            HealthStory.Event(
+                secondsAgo: age(entry.at),
+                subject: entry.cluster == nil
+                    ? "this node"
+                    : [cluster, entry.node].compactMap(\.self).joined(separator: "/"),
+                text: entry.text)
+        }
+        guard let node else {
+            return HealthStory(
+                subject: cluster, verdict: status.verdict, sinceSeconds: status.sinceSeconds,
+                weight: status.weight, membership: nil, paths: status.paths, events: history)
+        }
+        let known = try await nodes().first { $0.cluster.name == cluster && $0.name == node }
+        guard let known else {
+            throw AdminFault(
+                .notFound, "there is no node \(cluster)/\(node)", hint: "weft node list shows them")
+        }
+        return HealthStory(
+            subject: "\(cluster)/\(node)", verdict: known.verdict,
+            sinceSeconds: known.sinceSeconds, weight: known.weight, membership: known.membership,
+            paths: status.paths.filter { $0.remoteNode == node }, events: history)
+    }
+
     private func name(of state: PathState) -> VerdictName {
         switch state {
         case .unknown: .unknown

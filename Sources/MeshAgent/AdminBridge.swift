@@ -4,6 +4,7 @@ import FoundationEssentials
 import MeshAdmin
 import MeshDatapath
 import MeshEndpoints
+import MeshMembership
 import MeshModel
 import MeshReplication
 import MeshStore
@@ -19,6 +20,7 @@ struct AdminBridge: AdminProvider {
     let endpointManager: EndpointManager
     let state: StateService
     let health: HealthService
+    let backends: BackendHealthService
     let reconciliation: ReconcileService
     let statistics: TransportStatistics
     let hub: FlowHub<FlowEvent>
@@ -26,6 +28,8 @@ struct AdminBridge: AdminProvider {
     func nodes() async throws -> [NodeStatus] {
         let tables = store.snapshot()
         let since = await health.nodeSince
+        let members = Dictionary(
+            uniqueKeysWithValues: await health.members.map { ($0.name, $0) })
         let endpoints = tables.endpoints.census { $0.node }
         return tables.nodes.rows.map { node in
             let word = datapath.nodeWord(node.id)
@@ -37,8 +41,16 @@ struct AdminBridge: AdminProvider {
                 generation: word.generation, index: datapath.nodeIndex(node.id) ?? 0,
                 outerAddresses: node.outerAddresses.map(\.description),
                 podPrefixes: node.podPrefixes.map(\.description),
-                endpoints: endpoints[node.id] ?? 0)
+                endpoints: endpoints[node.id] ?? 0,
+                membership: node.id.cluster == configuration.cluster
+                    ? members[node.id.name].map(membership) : nil)
         }
+    }
+
+    private func membership(_ member: MemberStatus) -> MembershipStatus {
+        MembershipStatus(
+            state: "\(member.state)", incarnation: member.incarnation,
+            heardSeconds: member.heardAt.map { age($0) }, accusers: member.accusers)
     }
 
     func services() async throws -> [ServiceStatus] {
@@ -62,9 +74,19 @@ struct AdminBridge: AdminProvider {
                         backends: slice.backends.map {
                             BackendStatus(
                                 address: "\($0.address)", port: $0.port, node: $0.node.name,
-                                isLive: datapath.nodeWord($0.node).weight > 0)
+                                isLive: datapath.nodeWord($0.node).weight > 0,
+                                quarantine: quarantine($0, frontend.key.transport, tables))
                         })
                 })
+        }
+    }
+
+    private func quarantine(
+        _ backend: Backend, _ transport: TransportProtocol, _ tables: MeshTables
+    ) -> QuarantineStatus? {
+        let key = BackendKey(address: backend.address, port: backend.port, transport: transport)
+        return tables.quarantines[key].map {
+            QuarantineStatus(sinceSeconds: age($0.since), reason: $0.reason)
         }
     }
 

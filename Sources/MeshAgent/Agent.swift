@@ -54,7 +54,6 @@ public enum Agent {
                 metadata: ["error": "\(error)", "hint": "issue one with `weft ca issue`"])
         }
         let folder = try FolderWatcher(path: configuration.paths.manifests)
-        let parameters = try parameters(of: configuration, file: configurationFile)
 
         let overlay = try OverlayDevice(configuration)
         let datapath: KernelDatapath
@@ -84,20 +83,7 @@ public enum Agent {
             "The datapath is in place", metadata: ["endpoints": "\(restored.restored.count)"])
 
         try await serve(
-            configuration, peerFolder, trust, parameters, datapath, endpoints, folder, log)
-    }
-
-    private static func parameters(
-        of configuration: AgentConfiguration, file: String
-    ) throws -> ReachabilityParameters {
-        switch configuration.healthProfile {
-        case "default": .default
-        case "fast": .fast
-        case "frugal": .frugal
-        case let other:
-            throw ConfigurationError(
-                file, "health.profile: '\(other)' must be default, fast or frugal")
-        }
+            configuration, peerFolder, trust, datapath, endpoints, folder, log)
     }
 
     private static func makeDatapath(
@@ -108,12 +94,14 @@ public enum Agent {
             underlayMTU: UInt16(clamping: overlay.underlayMTU), overlayInterface: overlay.index,
             pinDirectory: configuration.paths.bpf, cgroupPath: configuration.paths.cgroup)
         datapath.flowEvents = configuration.flowEvents
+        datapath.responder = ProbeResponder(
+            interface: overlay.underlayIndex, port: configuration.ports.health)
         return try KernelDatapath(datapath)
     }
 
     private static func serve(
         _ configuration: AgentConfiguration, _ peerFolder: PeerFolder, _ trust: TrustMaterial,
-        _ parameters: ReachabilityParameters, _ datapath: KernelDatapath,
+        _ datapath: KernelDatapath,
         _ endpoints: EndpointManager, _ folder: FolderWatcher, _ log: Logger
     ) async throws {
         let startedAt = Instant.monotonicNow
@@ -122,6 +110,16 @@ public enum Agent {
         let isRestart = !datapath.frontendKeys().isEmpty
         let store = MeshStore()
         let statistics = TransportStatistics()
+
+        // Health has a thread of its own: it never waits for state.
+        let healthGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let linkGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let socket = DatagramSocket(
+            own: configuration.node,
+            addresses: [
+                TransportAddress(
+                    address: configuration.underlay, port: configuration.ports.health)
+            ], statistics: statistics, group: healthGroup)
 
         var effects: [StateEffect] = []
         let (journal, recovered) = try StateJournal.open(
@@ -141,14 +139,12 @@ public enum Agent {
             wasUp: Set(peers.map(\.id).filter { datapath.clusterWord($0).verdict == .up }),
             held: Set(endpoints.endpoints.map(\.object)),
             now: .bootNow, into: &effects)
+        core.gossipKeys = socket.gossipKeys
         for stored in recovered.ledgers {
             core.restore(
                 stored, age: recovered.ages[stored.owner], at: .bootNow, into: &effects)
         }
 
-        // Health has a thread of its own: it never waits for state.
-        let healthGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let linkGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let links = try LinkService(
             configuration: LinkConfiguration(
                 listen: TransportAddress(
@@ -156,15 +152,17 @@ public enum Agent {
                 clusterID: configuration.cluster, incarnation: realTimeNanoseconds(),
                 security: trust.security),
             statistics: statistics, logger: log, group: linkGroup)
-        let socket = HeartbeatSocket(
-            addresses: [
-                TransportAddress(
-                    address: configuration.underlay, port: configuration.ports.health)
-            ], statistics: statistics, group: healthGroup)
+        let prober = BackendProber(
+            namespace: { endpoints.namespace(behind: $0, toward: $1) },
+            timeout: BackendHealthParameters.default.probeTimeout)
+        let backends = BackendHealthService(
+            own: configuration.node, store: store, datapath: datapath, log: log,
+            prober: prober.probe)
         let (inputs, healthInputs) = AsyncStream.makeStream(of: HealthInput.self)
         let health = HealthService(
             loop: healthGroup.next(), own: configuration.node, instance: .random(in: 1...(.max)),
-            parameters: parameters, socket: socket, inputs: inputs, datapath: datapath, log: log)
+            profile: configuration.healthProfile, socket: socket, inputs: inputs,
+            suspicions: backends.suspicions, datapath: datapath, log: log)
         let ender = FlowEnder(endpoints: endpoints, log: log)
         let (batches, commits) = AsyncStream.makeStream(of: PublishedBatch.self)
         let state = StateService(
@@ -179,7 +177,8 @@ public enum Agent {
         let bridge = AdminBridge(
             configuration: configuration, peerProblems: peerFolder.problems, startedAt: startedAt,
             store: store, datapath: datapath, endpointManager: endpoints, state: state,
-            health: health, reconciliation: reconciliation, statistics: statistics, hub: hub)
+            health: health, backends: backends, reconciliation: reconciliation,
+            statistics: statistics, hub: hub)
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
@@ -192,7 +191,7 @@ public enum Agent {
 
         // Stopped from the last to the first: the reader of the links ends with them.
         var services: [any Service] = [
-            reconciliation, socket, health, state, links, renewal, flows, admin,
+            reconciliation, socket, health, backends, state, links, renewal, flows, admin,
         ]
         if let etcd {
             services.insert(EtcdService(client: etcd), at: 0)

@@ -50,7 +50,7 @@ public struct AgentConfiguration: Sendable {
     public let podPrefixes: [Prefix]
     public let ports: Ports
     public let paths: Paths
-    public let healthProfile: String
+    public let healthProfile: HealthProfile
     public let flowEvents: Bool
     /// Loopback port of the Prometheus metrics; nil: none.
     public let metricsPort: UInt16?
@@ -167,6 +167,10 @@ extension AgentConfiguration {
             }
         }
 
+        let wanted = raw.health?.profile ?? HealthProfile.default.rawValue
+        guard let profile = HealthProfile(rawValue: wanted) else {
+            throw fail("health.profile: '\(wanted)' must be default, fast or frugal")
+        }
         self.init(
             mesh: raw.mesh, clusterName: clusterName, cluster: cluster, node: node,
             zone: raw.node.zone ?? "", publisher: publisher, members: members,
@@ -176,7 +180,7 @@ extension AgentConfiguration {
                 state: raw.paths.state, bpf: raw.paths.bpf, cgroup: raw.paths.cgroup,
                 run: raw.paths.run, manifests: raw.paths.manifests, peers: raw.paths.peers,
                 trust: raw.paths.trust),
-            healthProfile: raw.health?.profile ?? "default",
+            healthProfile: profile,
             flowEvents: raw.flowEvents ?? true, metricsPort: raw.metricsPort,
             imports: imports, identityLabels: identityLabels)
     }

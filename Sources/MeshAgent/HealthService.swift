@@ -2,6 +2,7 @@
 
 import Logging
 import MeshDatapath
+import MeshMembership
 import MeshModel
 import MeshReachability
 import MeshTransport
@@ -29,6 +30,14 @@ actor HealthService: Service {
         var clusters: [ClusterID] = []
         var inUse: [ClusterID] = []
         var nodes: [NodeID] = []
+        /// The other nodes of the own cluster.
+        var members: [NodeID: Member] = [:]
+
+        struct Member: Equatable, Sendable {
+            /// Where it takes gossip.
+            let address: TransportAddress
+            let keys: [GossipKey]
+        }
     }
 
     nonisolated let unownedExecutor: UnownedSerialExecutor
@@ -36,17 +45,22 @@ actor HealthService: Service {
     nonisolated let events: AsyncStream<Event>
 
     private let loop: any EventLoop
+    private let instance: UInt64
     private let own: NodeID
-    private nonisolated let socket: HeartbeatSocket
+    private nonisolated let socket: DatagramSocket
     private let datapath: any Datapath
-    private let parameters: ReachabilityParameters
-    private let log: Logger
+    let parameters: ReachabilityParameters
+    let log: Logger
     private nonisolated let inputs: AsyncStream<HealthInput>
+    private nonisolated let suspicions: AsyncStream<Suspicion>
     private let continuation: AsyncStream<Event>.Continuation
     private var plan = Plan()
     private var monitor: PathMonitor
     private var verdicts: VerdictEngine
     private var liveness: NodeLiveness
+    private var membership: Membership
+    /// Names of the own cluster's nodes by what testimonies call them.
+    private var names: [UInt64: String] = [:]
     /// How far this node's replicas are, to compare with what heartbeats say.
     private var positions: [ClusterID: Position] = [:]
     private var heads: [ClusterID: Position] = [:]
@@ -55,35 +69,65 @@ actor HealthService: Service {
     private(set) var nodeSince: [NodeID: Instant] = [:]
     /// The newest report of each relay of the own cluster.
     private(set) var reports: [String: RelayReport] = [:]
-    private var reportedAt: [String: Instant] = [:]
+    private(set) var reportedAt: [String: Instant] = [:]
+    private(set) var history = HealthHistory()
 
     init(
-        loop: any EventLoop, own: NodeID, instance: UInt64, parameters: ReachabilityParameters,
-        socket: HeartbeatSocket, inputs: AsyncStream<HealthInput>, datapath: any Datapath,
-        log: Logger
+        loop: any EventLoop, own: NodeID, instance: UInt64, profile: HealthProfile,
+        socket: DatagramSocket, inputs: AsyncStream<HealthInput>,
+        suspicions: AsyncStream<Suspicion>, datapath: any Datapath, log: Logger
     ) {
         unownedExecutor = loop.executor.asUnownedSerialExecutor()
         self.loop = loop
+        self.instance = instance
         self.own = own
         self.socket = socket
         self.inputs = inputs
+        self.suspicions = suspicions
         self.datapath = datapath
-        self.parameters = parameters
+        parameters = profile.reachability
         self.log = log
         monitor = PathMonitor(
             cluster: own.cluster, node: own.name, instance: instance, parameters: parameters)
         verdicts = VerdictEngine(parameters: parameters)
         liveness = NodeLiveness(own: own.cluster, parameters: parameters)
+        membership = Membership(
+            own: own.name, parameters: profile.membership, seed: .random(in: 0...(.max)))
         (events, continuation) = AsyncStream.makeStream()
     }
 
+    /// Between two renewals of the lease by which the kernel answers for this agent. From this loop,
+    /// so that the answers' age shows when it stalls.
+    private static let leaseInterval = TimeAmount.milliseconds(500)
+
     func run() async throws {
+        let instance = instance
+        datapath.renewLease(of: instance, at: .monotonicNow)
+        let renewal = loop.scheduleRepeatedTask(
+            initialDelay: Self.leaseInterval, delay: Self.leaseInterval
+        ) { [datapath] _ in datapath.renewLease(of: instance, at: .monotonicNow) }
+        defer { renewal.cancel() }
         restoreOwnCluster(at: .monotonicNow)
         datapath.setNode(own, LivenessWord(verdict: .up, weight: .max, generation: 0))
         await withDiscardingTaskGroup { group in
             group.addTask {
-                for await arrival in self.socket.events.cancelOnGracefulShutdown() {
+                for await arrival in self.socket.heartbeats.cancelOnGracefulShutdown() {
                     await self.receive(arrival)
+                }
+            }
+            group.addTask {
+                for await arrival in self.socket.gossip.cancelOnGracefulShutdown() {
+                    await self.receive(arrival)
+                }
+            }
+            group.addTask {
+                for await answer in self.socket.answers.cancelOnGracefulShutdown() {
+                    await self.receive(answer)
+                }
+            }
+            group.addTask {
+                for await suspicion in self.suspicions.cancelOnGracefulShutdown() {
+                    await self.take(suspicion)
                 }
             }
             group.addTask {
@@ -113,9 +157,6 @@ actor HealthService: Service {
         case .follow(let plan): follow(plan)
         case .relayReport(let report):
             act { _, effects in judge(report, at: .monotonicNow, into: &effects) }
-        case .heard(let node):
-            apply(liveness.hear(node, at: .monotonicNow))
-            schedule()
         case .claim(let claim): take(claim)
         case .moved(let cluster, let position):
             positions[cluster] = position
@@ -144,6 +185,16 @@ actor HealthService: Service {
         }
         for node in self.plan.nodes where !plan.nodes.contains(node) { liveness.remove(node) }
         self.plan = plan
+        names = Dictionary(
+            (plan.members.keys + [own]).map { (Testimony.hash(of: $0.name), $0.name) }
+        ) { first, _ in first }
+        socket.install(roster: plan.members.mapValues(\.keys))
+        gossip(at: now) { effects in
+            membership.configure(
+                roster: [own.name] + plan.members.keys.map(\.name),
+                witnesses: plan.paths.filter { $0.path.local == own.name }.map(\.path.remote),
+                at: now, into: &effects)
+        }
         act(at: now) { effects, verdictEffects in
             verdicts.use(plan.inUse, at: now, into: &verdictEffects)
             monitor.configure(plan.paths, at: now, into: &effects)
@@ -181,13 +232,61 @@ actor HealthService: Service {
             return
         }
         apply(liveness.hear(arrival.peer, at: arrival.arrival))
+        gossip { effects in
+            for testimony in beat.testimonies {
+                guard let name = names[testimony.nameHash] else { continue }
+                membership.testify(
+                    about: name, isHeard: testimony.isHeard, by: arrival.peer, at: .monotonicNow,
+                    into: &effects)
+            }
+        }
         act { effects, _ in
             monitor.receive(beat, on: path, at: .monotonicNow, into: &effects)
         }
     }
 
+    private func receive(_ arrival: GossipArrival) {
+        let now = Instant.monotonicNow
+        gossip(at: now) { effects in
+            membership.receive(
+                arrival.plaintext, from: arrival.peer.name, at: now, into: &effects)
+        }
+        schedule()
+    }
+
+    /// Connections to many backends of a node or a cluster got no answer: said so, and a node's kernel
+    /// is no longer taken at its word. Never proof by itself.
+    private func take(_ suspicion: Suspicion) {
+        let now = Instant.monotonicNow
+        let text =
+            suspicion.isRaised
+            ? "connections to \(suspicion.silent) of \(suspicion.known) of its backends get no answer"
+            : "connections to its backends are answered again"
+        switch suspicion.subject {
+        case .node(let node):
+            history.note(node.cluster, node: node.name, at: now, text)
+            apply(liveness.contradict(node, suspicion.isRaised, at: now))
+            schedule()
+        case .cluster(let cluster): history.note(cluster, at: now, text)
+        }
+    }
+
+    private func receive(_ answer: ResponderAnswer) {
+        apply(liveness.answered(answer.peer, at: answer.arrival))
+        schedule()
+    }
+
+    /// Asks the kernels of accused nodes whether only their agents are silent.
+    private func probe(at now: Instant) {
+        for node in liveness.takeProbes(at: now) {
+            guard let member = plan.members[node] else { continue }
+            socket.send(probe: node, to: member.address)
+        }
+    }
+
     private func wake() {
         let now = Instant.monotonicNow
+        gossip(at: now) { effects in membership.tick(at: now, into: &effects) }
         apply(liveness.tick(at: now))
         act(at: now) { effects, verdictEffects in
             monitor.tick(at: now, into: &effects)
@@ -215,9 +314,38 @@ actor HealthService: Service {
         schedule()
     }
 
+    /// Sends what the membership wants sent, and goes by what it believes.
+    private func gossip(
+        at now: Instant = .monotonicNow, _ body: (inout MembershipEffects) -> Void
+    ) {
+        var effects = MembershipEffects()
+        body(&effects)
+        for datagram in effects.sends {
+            guard let node = NodeID(cluster: own.cluster, name: datagram.to),
+                let member = plan.members[node]
+            else { continue }
+            socket.send(gossip: datagram.bytes, to: node, at: member.address)
+        }
+        for event in effects.events {
+            note(event)
+            guard case .changed(let change) = event else { continue }
+            if change.to == .suspect {
+                history.note(
+                    own.cluster, node: change.name, at: now,
+                    "doesn't answer \(change.accusers.joined(separator: ", ")); it has time to contradict"
+                )
+            }
+            guard let node = NodeID(cluster: own.cluster, name: change.name),
+                let belief = NodeLiveness.Belief(change.to)
+            else { continue }
+            apply(liveness.believe(node, belief, at: now))
+        }
+    }
+
     private func judge(
         _ report: RelayReport, at now: Instant, into effects: inout VerdictEffects
     ) {
+        history.note(report, after: reports[report.relay], at: now)
         reports[report.relay] = report
         verdicts.receive(report, at: now, into: &effects)
         for path in report.paths where path.head > heads[path.remote.cluster] ?? .origin {
@@ -229,16 +357,8 @@ actor HealthService: Service {
             apply(
                 liveness.setReachable(relays: reachable(of: cluster, at: now), of: cluster, at: now)
             )
+            monitor.testify(testimonies(for: cluster, at: now), to: cluster)
         }
-    }
-
-    /// Relays of a cluster that any relay of this one hears: each has its own paths, so one report
-    /// alone would make a majority of every claim.
-    private func reachable(of cluster: ClusterID, at now: Instant) -> [NodeID] {
-        let heard = reports.values.filter {
-            now - (reportedAt[$0.relay] ?? .zero) <= parameters.relaySilence
-        }.flatMap(\.paths).filter { $0.remote.cluster == cluster && $0.state == .up }
-        return Set(heard.map(\.remote)).sorted()
     }
 
     private func compareHeads(
@@ -255,13 +375,18 @@ actor HealthService: Service {
             if change.word.verdict != change.previous.verdict { verdictSince[change.cluster] = now }
             continuation.yield(.cluster(change))
         }
-        for event in effects.events { note(event) }
+        for event in effects.events {
+            note(event)
+            history.note(event, at: now)
+        }
     }
 
     private func apply(_ changes: [NodeChange]) {
         for change in changes {
             datapath.setNode(change.node, change.word)
-            nodeSince[change.node] = .monotonicNow
+            let now = Instant.monotonicNow
+            nodeSince[change.node] = now
+            history.note(change, at: now)
             log.notice(
                 change.word.verdict == .unreachable ? "A node is dead" : "A node is live",
                 metadata: ["node": "\(change.node)"])
@@ -274,8 +399,11 @@ actor HealthService: Service {
     }
 
     private func schedule() {
+        probe(at: .monotonicNow)
         timer?.cancel()
-        let wakes = [monitor.nextWake, verdicts.nextWake, liveness.nextWake].compactMap { $0 }
+        let wakes = [
+            monitor.nextWake, verdicts.nextWake, liveness.nextWake, membership.nextWake,
+        ].compactMap { $0 }
         guard let next = wakes.min() else { return }
         timer = loop.scheduleTask(
             deadline: .uptimeNanoseconds(next.nanoseconds)
@@ -284,48 +412,6 @@ actor HealthService: Service {
         }
     }
 
-    private func note(_ event: PathEvent) {
-        switch event {
-        case .stateChanged(let path, let from, let to, let missed):
-            log.info(
-                "A path changed",
-                metadata: [
-                    "path": "\(path)", "from": "\(from)", "to": "\(to)", "missed": "\(missed)",
-                ])
-        case .late(let by):
-            log.warning("This relay's timers are late: it abstains", metadata: ["late": "\(by)"])
-        case .punctualAgain: log.info("This relay's timers are on time again")
-        case .ignored(let path, let reason):
-            log.debug(
-                "A heartbeat is ignored", metadata: ["path": "\(path)", "reason": "\(reason)"])
-        case .relaySetChanged: break
-        }
-    }
-
-    private func note(_ event: VerdictEvent) {
-        switch event {
-        case .verdictChanged(let cluster, let from, let to, let evidence):
-            log.notice(
-                "A cluster's verdict changed",
-                metadata: [
-                    "peer.cluster": "\(cluster)", "from": "\(from)", "to": "\(to)",
-                    "paths": "\(evidence.counted)", "missed": "\(evidence.missed)",
-                ])
-        case .selfDoubtBegan(let silent, let inUse):
-            log.warning(
-                "Most clusters fell silent together: the fault is taken for mine",
-                metadata: ["silent": "\(silent)", "in-use": "\(inUse)"])
-        case .selfDoubtEnded: log.notice("Self-doubt ended")
-        case .suppressed(let cluster, let penalty):
-            log.warning(
-                "A cluster came and went too often: it stays out for now",
-                metadata: ["peer.cluster": "\(cluster)", "penalty": "\(Int(penalty))"])
-        case .suppressionEnded(let cluster):
-            log.notice("A cluster may return", metadata: ["peer.cluster": "\(cluster)"])
-        case .drainDeclared(let cluster, let drain):
-            log.notice(
-                drain.isDraining ? "A cluster drains" : "A cluster no longer drains",
-                metadata: ["peer.cluster": "\(cluster)", "generation": "\(drain.generation)"])
-        }
-    }
+    /// How the nodes of the own cluster hold each other, this one included.
+    var members: [MemberStatus] { membership.statuses }
 }

@@ -8,6 +8,7 @@ struct OverlayDevice {
     static let name = "weft_vxlan"
 
     let index: UInt32
+    let underlayIndex: UInt32
     /// Of the underlay, bytes.
     let underlayMTU: UInt32
     let wasCreated: Bool
@@ -19,6 +20,7 @@ struct OverlayDevice {
             throw ConfigurationError(
                 "underlay.interface", "there is no interface '\(configuration.underlayInterface)'")
         }
+        underlayIndex = underlay.index
         underlayMTU = underlay.mtu
         if let present = try socket.link(named: Self.name) {
             guard present.kind == "vxlan" else {

@@ -30,7 +30,7 @@ actor ReconcileService: Service {
         clusters = Reconciler(ClusterTarget(datapath), table: \.clusters)
         nodes = Reconciler(NodeTarget(datapath), table: \.nodes)
         endpoints = Reconciler(EndpointTarget(datapath), table: \.endpoints)
-        frontends = Reconciler(FrontendTarget(datapath), table: \.frontends)
+        frontends = Reconciler(FrontendTarget(datapath, store), table: \.frontends)
         frontendsFrom = .monotonicNow + (isRestart ? Self.patience : .zero)
     }
 

@@ -197,7 +197,8 @@ struct RecordTables {
         guard record.key == key else { throw .invalid("key") }
         let row = NodeRow(
             id: id, outerAddresses: record.outerAddresses, podPrefixes: record.podPrefixes,
-            zone: record.zone, isRelay: record.isRelay, isLocal: id == own)
+            zone: record.zone, isRelay: record.isRelay,
+            gossipKeys: cluster == own.cluster ? record.gossipKeys : [], isLocal: id == own)
         return { $0.nodes.upsert(row) }
     }
 

@@ -145,6 +145,12 @@ extension StateCore {
         let nodes = store.read { $0.nodes.rows }
         var plan = HealthService.Plan(
             clusters: peers.map(\.id), inUse: inUse.sorted(), nodes: nodes.map(\.id))
+        for node in nodes where node.id.cluster == configuration.cluster && !node.isLocal {
+            plan.members[node.id] = HealthService.Plan.Member(
+                address: TransportAddress(
+                    address: node.outerAddresses[0], port: configuration.ports.health),
+                keys: node.gossipKeys)
+        }
         let relayRows = Dictionary(grouping: nodes.filter(\.isRelay)) { $0.id.cluster }
         for peer in peers {
             let rows = Dictionary((relayRows[peer.id] ?? []).map { ($0.id.name, $0) }) { $1 }

@@ -58,6 +58,8 @@ struct StateCore {
     var view: OwnClusterView
     /// Nil on nodes that never publish.
     var candidacy: Candidacy?
+    /// What this node gossips with; told with the next ``setOwn(folder:endpoints:at:realTime:into:)``.
+    var gossipKeys: [GossipKey] = []
     /// Set while this node publishes.
     var publisher: Publisher?
     var isOpen = false
@@ -200,10 +202,7 @@ extension StateCore {
     ) {
         guard let node = links[link] else { return }
         let isOwn = node.cluster == configuration.cluster
-        if isOwn {
-            effects.append(.health(.heard(node)))
-            if node.name == publisherNode { heardPublisher(at: now) }
-        }
+        if isOwn, node.name == publisherNode { heardPublisher(at: now) }
         let message: Message
         do throws(DecodingFault) {
             message = try Message(encoded: frame)
@@ -263,7 +262,8 @@ extension StateCore {
         var records = folder.records
         let node = NodeRecord(
             name: configuration.node.name, outerAddresses: [configuration.underlay],
-            podPrefixes: configuration.podPrefixes, zone: configuration.zone, isRelay: isRelay)
+            podPrefixes: configuration.podPrefixes, zone: configuration.zone, isRelay: isRelay,
+            gossipKeys: gossipKeys)
         records[node.key] = node.encoded
         for (object, endpoint) in endpoints {
             let labels = endpoint.labels.merging(folder.podLabels[object] ?? [:]) { $1 }

@@ -24,7 +24,6 @@ enum StateEffect: Sendable {
 enum HealthInput: Sendable {
     case follow(HealthService.Plan)
     case relayReport(RelayReport)
-    case heard(NodeID)
     case claim(Message.DeadNodes)
     case moved(ClusterID, Position)
     case announce(head: Position, rollup: RollupHash)

@@ -35,7 +35,7 @@ actor StateService: Service {
     private static let tickInterval = Duration.milliseconds(100)
 
     let links: LinkService
-    private let socket: HeartbeatSocket
+    private let socket: DatagramSocket
     private let folder: FolderWatcher
     private let endpoints: EndpointManager
     private let health: HealthService
@@ -83,7 +83,7 @@ actor StateService: Service {
     private(set) var counters: [String: UInt64] = [:]
 
     init(
-        core: StateCore, effects: [StateEffect], links: LinkService, socket: HeartbeatSocket,
+        core: StateCore, effects: [StateEffect], links: LinkService, socket: DatagramSocket,
         folder: FolderWatcher, endpoints: EndpointManager, health: HealthService,
         healthInputs: AsyncStream<HealthInput>.Continuation, ender: FlowEnder,
         journal: StateJournal, leaseStore: (any LeaseStore)?,
@@ -114,6 +114,7 @@ actor StateService: Service {
             group.addTask { await self.followHealth() }
             group.addTask { await self.followTime() }
             group.addTask { await self.followLease() }
+            group.addTask { await self.followGossipKeys() }
         }
         await resign()
         do {
@@ -190,6 +191,13 @@ actor StateService: Service {
             }
             manifests = snapshot
             hasReadFolder = true
+            endpointsChanged()
+        }
+    }
+
+    private func followGossipKeys() async {
+        for await keys in socket.gossipKeyChanges.cancelOnGracefulShutdown() {
+            core.gossipKeys = keys
             endpointsChanged()
         }
     }

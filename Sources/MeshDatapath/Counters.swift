@@ -21,6 +21,14 @@ public enum DatapathCounter: UInt32, Hashable, Sendable, CaseIterable {
     case encapsulated
     case delivered
     case toHost
+    /// SYNs that endpoints here sent again without an answer.
+    case openingsSilent
+    /// Openings that a reset answered.
+    case openingsRefused
+    /// Openings that an ICMP error answered.
+    case openingsUnreachable
+    /// Other nodes' probes that the kernel answered in the agent's name.
+    case probesAnswered
 
     /// Metric label.
     public var label: String {
@@ -37,6 +45,10 @@ public enum DatapathCounter: UInt32, Hashable, Sendable, CaseIterable {
         case .encapsulated: "encapsulated"
         case .delivered: "delivered"
         case .toHost: "to_host"
+        case .openingsSilent: "openings_silent"
+        case .openingsRefused: "openings_refused"
+        case .openingsUnreachable: "openings_unreachable"
+        case .probesAnswered: "probes_answered"
         }
     }
 }

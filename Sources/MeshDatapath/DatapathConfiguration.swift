@@ -16,6 +16,8 @@ public struct MapCapacities: Hashable, Sendable {
     public var affinities = 65_536
     public var udpPeers = 65_536
     public var prefixes = 16_384
+    /// Backends that openings failed at; the least recently used make room.
+    public var evidence = 16_384
     /// Bytes of the ring buffer of flow events: a power of two, whole pages.
     public var eventBytes = 1 << 20
 
@@ -33,6 +35,20 @@ public struct ConnectionTimeouts: Hashable, Sendable {
     public init() {}
 }
 
+/// Where the kernel answers other nodes' probes in the agent's name.
+public struct ProbeResponder: Hashable, Sendable {
+    /// Index of the interface that they arrive at, in the namespace of the thread that makes the
+    /// datapath. Ethernet; on any other kind of device no probe is answered.
+    public var interface: UInt32
+    /// The UDP port of heartbeats and gossip, host byte order.
+    public var port: UInt16
+
+    public init(interface: UInt32, port: UInt16) {
+        self.interface = interface
+        self.port = port
+    }
+}
+
 /// What a node's datapath is made with.
 public struct DatapathConfiguration: Hashable, Sendable {
     /// The node it runs on; has index 0.
@@ -47,6 +63,8 @@ public struct DatapathConfiguration: Hashable, Sendable {
     public var pinDirectory: String
     /// Folder of the cgroup2 hierarchy whose processes' sockets are translated.
     public var cgroupPath: String
+    /// Nil answers no probes, and takes off what an earlier agent attached for them.
+    public var responder: ProbeResponder?
     public var flowEvents = true
     public var capacities = MapCapacities()
     public var timeouts = ConnectionTimeouts()

@@ -8,6 +8,7 @@ internal import MeshModel
 enum ProgramName {
     static let fromEndpoint = "weft_from_endpoint"
     static let fromOverlay = "weft_from_overlay"
+    static let fromUnderlay = "weft_from_underlay"
     static let socket = [
         "weft_connect4", "weft_connect6", "weft_sendmsg4", "weft_sendmsg6", "weft_recvmsg4",
         "weft_recvmsg6", "weft_getpeername4", "weft_getpeername6",
@@ -64,7 +65,8 @@ extension MapCapacities {
             (MapName.lists, lists), (MapName.backends, backends),
             (MapName.endpoints, endpoints), (MapName.connections, connections),
             (MapName.affinity, affinities), (MapName.udpPeers, udpPeers),
-            (MapName.prefixes, prefixes), (MapName.events, eventBytes),
+            (MapName.prefixes, prefixes), (MapName.evidence, evidence),
+            (MapName.events, eventBytes),
         ]
     }
 }
@@ -85,6 +87,7 @@ extension weft_config {
         tcp_idle_nanoseconds = nanoseconds(configuration.timeouts.tcpIdle)
         tcp_opening_nanoseconds = nanoseconds(configuration.timeouts.tcpOpening)
         other_idle_nanoseconds = nanoseconds(configuration.timeouts.otherIdle)
+        health_port = (configuration.responder?.port ?? 0).bigEndian
     }
 }
 
@@ -112,6 +115,9 @@ extension Storage {
             prefixes: KernelMap(
                 try LongestPrefixMap(try object.map(named: MapName.prefixes)), writes),
             clusterSettings: KernelArray(
-                try ArrayMap(try object.map(named: MapName.clusterSettings)), writes))
+                try ArrayMap(try object.map(named: MapName.clusterSettings)), writes),
+            evidence: KernelMap(try HashMap(try object.map(named: MapName.evidence)), writes),
+            responder: KernelWords(
+                try MappedArray(try object.map(named: MapName.responder)), writes))
     }
 }

@@ -12,6 +12,7 @@ struct PinLayout: Sendable {
     var maps: String { "\(directory)/maps" }
     var links: String { "\(directory)/links" }
     var overlayLink: String { "\(links)/overlay" }
+    var underlayLink: String { "\(links)/underlay" }
 
     func socketLink(_ program: String) -> String { "\(links)/\(program)" }
 
@@ -91,6 +92,12 @@ extension KernelDatapath {
         let cgroup = try Cgroup(path: configuration.cgroupPath)
         _ = try object.program(named: ProgramName.fromOverlay).attach(
             toInterface: configuration.overlayInterface, .ingress, pinnedAt: pins.overlayLink)
+        if let responder = configuration.responder {
+            _ = try object.program(named: ProgramName.fromUnderlay).attach(
+                toInterface: responder.interface, .ingress, pinnedAt: pins.underlayLink)
+        } else {
+            try Link.detach(pinnedAt: pins.underlayLink)
+        }
         for name in ProgramName.socket {
             _ = try object.program(named: name).attach(
                 to: cgroup, pinnedAt: pins.socketLink(name))

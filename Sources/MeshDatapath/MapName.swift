@@ -16,6 +16,8 @@ enum MapName {
     static let prefixes = "weft_prefixes"
     static let clusterSettings = "weft_cluster_settings"
     static let connections = "weft_connections"
+    static let evidence = "weft_evidence"
+    static let responder = "weft_responder"
     static let counters = "weft_counters"
     static let events = "weft_events"
     /// Not the object's: which node has which index. Only the agent reads it.

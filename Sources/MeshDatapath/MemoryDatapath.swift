@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CMeshABI
 public import MeshModel
 internal import Synchronization
 
@@ -41,6 +42,14 @@ public final class MemoryDatapath: Datapath {
             $0.counters = counters
             $0.connections = connections
         }
+    }
+
+    /// Puts evidence where programs would, over what stood there.
+    public func note(_ evidence: BackendEvidence) throws(DatapathError) {
+        let node = evidence.node.flatMap(nodeIndex) ?? UInt32(WEFT_NODE_UNKNOWN)
+        try core.storage.evidence.update(
+            weft_evidence_key(evidence.backend), weft_evidence(evidence, node: node),
+            for: "noting evidence")
     }
 
     /// Lets an event wait for ``consumeEvents(_:)``.

@@ -141,6 +141,9 @@ extension Storage {
             prefixes: MemoryMap(MapName.prefixes, capacity: capacities.prefixes, writes: writes),
             clusterSettings: MemoryArray(
                 MapName.clusterSettings, count: clusters, zero: weft_cluster_settings(),
-                writes: writes))
+                writes: writes),
+            evidence: MemoryMap(MapName.evidence, capacity: capacities.evidence, writes: writes),
+            responder: MemoryWords(
+                MapName.responder, count: Int(WEFT_RESPONDER_WORDS.rawValue), writes: writes))
     }
 }

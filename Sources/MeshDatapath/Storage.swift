@@ -80,4 +80,8 @@ struct Storage: Sendable {
     let endpoints: any KeyedMap<weft_address, weft_endpoint>
     let prefixes: any KeyedMap<weft_prefix_key, weft_cluster_settings>
     let clusterSettings: any ElementArray<weft_cluster_settings>
+    /// The programs' own; only deleted from.
+    let evidence: any KeyedMap<weft_evidence_key, weft_evidence>
+    /// By `enum weft_responder_word`.
+    let responder: any WordArray
 }

@@ -6,14 +6,22 @@ public import MeshStore
 
 // What the reconcilers make equal to the tables of the store.
 
-/// Frontends and their backends. Does not return clusters or nodes to the state they had.
+/// Frontends and their backends, but for those in quarantine. Does not return clusters or nodes to
+/// the state they had.
 public struct FrontendTarget: ReconcileTarget {
     private let datapath: any Datapath
+    private let store: MeshStore
 
-    public init(_ datapath: any Datapath) { self.datapath = datapath }
+    public init(_ datapath: any Datapath, _ store: MeshStore) {
+        self.datapath = datapath
+        self.store = store
+    }
 
     public func realised() -> [FrontendKey] { datapath.frontendKeys() }
-    public func update(_ row: ServiceFrontend) throws { try datapath.apply(row) }
+    /// As of now: whoever changes a quarantine touches the rows that it concerns.
+    public func update(_ row: ServiceFrontend) throws {
+        try datapath.apply(row.leavingOut(store.read { $0.quarantines }))
+    }
     public func delete(_ key: FrontendKey) throws { try datapath.removeFrontend(key) }
 }
 

@@ -88,7 +88,8 @@ struct LabCables: ~Copyable {
     }
 }
 
-private func index(of name: String, _ socket: inout RouteSocket) throws -> UInt32 {
+/// - Throws: `.notFound` if the namespace has no link of that name.
+func index(of name: String, _ socket: inout RouteSocket) throws -> UInt32 {
     guard let link = try socket.link(named: name) else {
         throw LabError(.notFound, "there is no link \(name) in the lab's namespace")
     }

@@ -26,6 +26,7 @@ extension NodeRecord {
         }
         writer.write(text: zone)
         writer.write(isRelay)
+        writer.write(gossipKeys)
     }
 
     public init(from reader: inout ByteReader) throws(DecodingFault) {
@@ -37,7 +38,8 @@ extension NodeRecord {
         }
         self.init(
             name: name, outerAddresses: outer, podPrefixes: prefixes,
-            zone: try reader.readText("zone"), isRelay: try reader.readBool())
+            zone: try reader.readText("zone"), isRelay: try reader.readBool(),
+            gossipKeys: try reader.readGossipKeys())
     }
 }
 

@@ -108,15 +108,19 @@ public struct NodeRecord: LedgerRecord {
     public let podPrefixes: [Prefix]
     public let zone: String
     public let isRelay: Bool
+    /// What it gossips with inside its cluster; at most two, the newest last.
+    public let gossipKeys: [GossipKey]
 
     public init(
-        name: String, outerAddresses: [Address], podPrefixes: [Prefix], zone: String, isRelay: Bool
+        name: String, outerAddresses: [Address], podPrefixes: [Prefix], zone: String,
+        isRelay: Bool, gossipKeys: [GossipKey] = []
     ) {
         self.name = name
         self.outerAddresses = outerAddresses
         self.podPrefixes = podPrefixes
         self.zone = zone
         self.isRelay = isRelay
+        self.gossipKeys = gossipKeys
     }
 }
 

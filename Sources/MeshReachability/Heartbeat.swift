@@ -4,7 +4,8 @@ public import MeshModel
 
 /// What one relay tells another, several times a second.
 ///
-/// 88 bytes, sealed and opened by the transport; nothing in it is believed before that.
+/// 89 bytes and 9 a testimony, sealed and opened by the transport; nothing in it is believed before
+/// that.
 public struct Heartbeat: Hashable, Sendable {
     /// Of the sender.
     public var cluster: ClusterID
@@ -29,11 +30,14 @@ public struct Heartbeat: Hashable, Sendable {
     public var rollup: RollupHash
     /// Of the sender's cluster's set of relays; a higher one than known means: fetch it.
     public var relaySetGeneration: UInt64
+    /// Which nodes of the receiver's cluster the sender's cluster hears, and which not any more.
+    public var testimonies: [Testimony]
 
     public init(
         cluster: ClusterID, instance: UInt64, sequence: UInt64, sentAt: Instant,
         interval: Duration, wanted: Duration, isScheduled: Bool = true, echo: HeartbeatEcho?,
-        drain: DrainDeclaration, head: Position, rollup: RollupHash, relaySetGeneration: UInt64
+        drain: DrainDeclaration, head: Position, rollup: RollupHash, relaySetGeneration: UInt64,
+        testimonies: [Testimony] = []
     ) {
         self.cluster = cluster
         self.instance = instance
@@ -47,7 +51,27 @@ public struct Heartbeat: Hashable, Sendable {
         self.head = head
         self.rollup = rollup
         self.relaySetGeneration = relaySetGeneration
+        self.testimonies = testimonies
     }
+}
+
+/// Whether a cluster's relays hear the heartbeats of one node of another cluster. To that cluster it
+/// is evidence: of life, if it is heard; never alone of death.
+public struct Testimony: Hashable, Sendable {
+    /// ``FNV1a`` of the node's name.
+    public var nameHash: UInt64
+    public var isHeard: Bool
+
+    public init(about name: String, isHeard: Bool) {
+        self.init(nameHash: Self.hash(of: name), isHeard: isHeard)
+    }
+
+    init(nameHash: UInt64, isHeard: Bool) {
+        self.nameHash = nameHash
+        self.isHeard = isHeard
+    }
+
+    public static func hash(of name: String) -> UInt64 { FNV1a(name.utf8).value }
 }
 
 /// The last beat heard from the receiver, and how long ago: proves the other direction and measures

@@ -7,13 +7,16 @@ public import MeshModel
 ///     0  version  1  flags                   2  cluster          4  instance
 ///     12 sequence 20 sent at, ns                  28 interval, ms     30 wanted, ms
 ///     32 echo     40 hold, us                     44 drain generation 52 head (epoch, revision)
-///     64 rollup   80 relay set generation         88
+///     64 rollup   80 relay set generation         88 testimonies: count (1), then each
+///     hash of the name (8), heard (1)
 ///
 /// Flags: 1 draining, 2 echo, 4 out of schedule; others are zero and ignored.
 extension Heartbeat {
     public static let version: UInt8 = 1
-    /// Of version 1; a later version may append what this one ignores, up to `encodedMaximum`.
-    public static let encodedLength = 88
+    /// Without testimonies; a later version may append what this one ignores, up to `encodedMaximum`.
+    public static let encodedLength = 89
+    /// A cluster has three relays at most; twice as many while its set of them changes.
+    public static let testimoniesMaximum = 8
     public static let encodedMaximum = 512
 
     private enum Flag {
@@ -44,6 +47,12 @@ extension Heartbeat {
         writer.write(rollup.high)
         writer.write(rollup.low)
         writer.write(relaySetGeneration)
+        let told = testimonies.prefix(Self.testimoniesMaximum)
+        writer.write(UInt8(told.count))
+        for testimony in told {
+            writer.write(testimony.nameHash)
+            writer.write(testimony.isHeard)
+        }
         return writer.bytes
     }
 
@@ -74,5 +83,12 @@ extension Heartbeat {
         head = try reader.readPosition()
         rollup = RollupHash(high: try reader.read(), low: try reader.read())
         relaySetGeneration = try reader.read()
+        let count = Int(try reader.read(UInt8.self))
+        guard count <= Self.testimoniesMaximum else { throw .tooLong("testimonies") }
+        testimonies = []
+        for _ in 0..<count {
+            testimonies.append(
+                Testimony(nameHash: try reader.read(), isHeard: try reader.readBool()))
+        }
     }
 }

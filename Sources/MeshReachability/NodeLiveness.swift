@@ -12,8 +12,9 @@ public struct NodeChange: Hashable, Sendable {
 
 /// Which nodes are alive, as one node sees it.
 ///
-/// - A node of the own cluster is live while its reports arrive, with a timeout, or until it says
-///   that it shuts down.
+/// - A node of the own cluster is what the members of the cluster hold it for, see ``believe(_:_:at:)``. One
+///   whose kernel still answers isn't dead: its agent is restarting or stalled, and its workloads
+///   are served.
 /// - A remote node is what its cluster's relays claim. Nobody's claim kills a node whose authenticated
 ///   beats arrive; otherwise a majority of its cluster's reachable relays must claim it.
 ///
@@ -27,11 +28,34 @@ public struct NodeLiveness: Sendable {
     private var punctuality: Punctuality
     public private(set) var nextWake: Instant?
 
+    /// What the members of the own cluster hold one of them for.
+    public enum Belief: Hashable, Sendable {
+        case live
+        /// Accused; it still counts as live.
+        case suspect
+        case dead
+        /// It says itself that it goes.
+        case left
+    }
+
     private struct Node: Sendable {
         var word: LivenessWord
-        /// The last report or beat.
+        /// Of a remote node: the last beat.
         var heardAt: Instant?
-        var hasLeft = false
+        /// Of an own node; nil is unknown, which is not dead.
+        var belief: Belief?
+        /// Since when it is believed to live again.
+        var returnedAt: Instant?
+        /// When its kernel last answered in place of its agent.
+        var answeredAt: Instant?
+        /// Connections to it get no answer.
+        var isContradicted = false
+        /// When its kernel is asked next, while there is doubt.
+        var nextProbe: Instant?
+
+        var isDoubted: Bool {
+            belief == .suspect || belief == .dead && word.verdict != .unreachable
+        }
     }
 
     public init(own: ClusterID, parameters: ReachabilityParameters = .default) {
@@ -41,12 +65,13 @@ public struct NodeLiveness: Sendable {
     }
 
     /// Begins to judge a node; one that is known is left as it is.
-    /// - Parameter word: what the kernel holds from before a restart. If it says up, the node's time
-    ///   runs from now.
+    /// - Parameter word: what the kernel holds from before a restart. If it says that a remote node is
+    ///   up, that one's time runs from now.
     public mutating func add(_ node: NodeID, restoring word: LivenessWord? = nil, at now: Instant) {
         guard nodes[node] == nil else { return }
         let start = word ?? LivenessWord(verdict: .unknown, weight: .max, generation: 0)
-        nodes[node] = Node(word: start, heardAt: start.verdict == .up ? now : nil)
+        nodes[node] = Node(
+            word: start, heardAt: node.cluster != own && start.verdict == .up ? now : nil)
         plan(after: now)
     }
 
@@ -55,19 +80,55 @@ public struct NodeLiveness: Sendable {
         claims.forget(node)
     }
 
-    /// A report of a node of the own cluster, or an authenticated heartbeat of a remote one.
+    /// An authenticated heartbeat of a remote node.
     public mutating func hear(_ node: NodeID, at now: Instant) -> [NodeChange] {
         forgiveOversleep(at: now)
-        nodes[node]?.heardAt = now
-        nodes[node]?.hasLeft = false
+        if node.cluster != own { nodes[node]?.heardAt = now }
         return evaluate(at: now)
     }
 
-    /// A node of the own cluster says that it shuts down; its next report takes that back.
-    public mutating func leave(_ node: NodeID, at now: Instant) -> [NodeChange] {
+    /// What the members of the own cluster hold one of them for now.
+    public mutating func believe(
+        _ node: NodeID, _ belief: Belief, at now: Instant
+    ) -> [NodeChange] {
         forgiveOversleep(at: now)
-        if node.cluster == own { nodes[node]?.hasLeft = true }
+        if node.cluster == own {
+            if belief == .live, nodes[node]?.belief == .dead { nodes[node]?.returnedAt = now }
+            nodes[node]?.belief = belief
+            let isDoubted = nodes[node]?.isDoubted == true
+            nodes[node]?.nextProbe = isDoubted ? now : nil
+        }
         return evaluate(at: now)
+    }
+
+    /// The kernel of a node of the own cluster answered for its agent, which lately was there.
+    public mutating func answered(_ node: NodeID, at now: Instant) -> [NodeChange] {
+        forgiveOversleep(at: now)
+        if node.cluster == own { nodes[node]?.answeredAt = now }
+        return evaluate(at: now)
+    }
+
+    /// Connections to a node's backends get no answer, or do again: as long as they don't, what its
+    /// kernel answers counts for nothing.
+    public mutating func contradict(
+        _ node: NodeID, _ isContradicted: Bool, at now: Instant
+    ) -> [NodeChange] {
+        forgiveOversleep(at: now)
+        nodes[node]?.isContradicted = isContradicted
+        return evaluate(at: now)
+    }
+
+    /// Nodes whose kernels are to be asked now: ask again when ``nextWake`` has come.
+    public mutating func takeProbes(at now: Instant) -> [NodeID] {
+        var due: [NodeID] = []
+        for index in nodes.values.indices
+        where nodes.values[index].nextProbe.map({ $0 <= now }) == true {
+            let isDoubted = nodes.values[index].isDoubted
+            nodes.values[index].nextProbe = isDoubted ? now + parameters.answerInterval : nil
+            if isDoubted { due.append(nodes.keys[index]) }
+        }
+        plan(after: now)
+        return due
     }
 
     /// Which relays of a remote cluster can be heard at present; only their claims count.
@@ -107,6 +168,9 @@ public struct NodeLiveness: Sendable {
             nodes.values[index].heardAt = nodes.values[index].heardAt.map {
                 min($0 + forgiven, now)
             }
+            nodes.values[index].answeredAt = nodes.values[index].answeredAt.map {
+                min($0 + forgiven, now)
+            }
         }
         punctuality.ask(for: nil)
     }
@@ -135,17 +199,38 @@ public struct NodeLiveness: Sendable {
 
     /// - Returns: nil if nothing is known that could change what is believed.
     private func judge(_ id: NodeID, _ node: Node, at now: Instant) -> Bool? {
-        if node.hasLeft { return false }
+        guard id.cluster != own else {
+            switch node.belief {
+            case nil, .suspect: return nil
+            case .live:
+                guard node.word.verdict == .unreachable, let back = node.returnedAt else {
+                    return true
+                }
+                return now - back >= parameters.nodeHold ? true : nil
+            case .left: return false
+            case .dead:
+                let answers = node.answeredAt.map { now - $0 <= parameters.answerPatience }
+                return answers == true && !node.isContradicted ? nil : false
+            }
+        }
         let isHeard = node.heardAt.map { now - $0 <= parameters.nodeTimeout }
-        if id.cluster == own { return isHeard }
-        if isHeard == true { return true }
-        return claims.isLive(id)
+        return isHeard == true ? true : claims.isLive(id)
     }
 
     private mutating func plan(after now: Instant) {
-        nextWake = nodes.values.compactMap { node in
+        let deadlines = nodes.values.compactMap { node in
             node.heardAt.map { $0 + parameters.nodeTimeout + .nanoseconds(1) }
-        }.filter { $0 > now }.min()
+        }
+        let patience = nodes.values.compactMap { node in
+            node.belief == .dead && node.word.verdict != .unreachable
+                ? node.answeredAt.map { $0 + parameters.answerPatience + .nanoseconds(1) } : nil
+        }
+        let returns = nodes.values.compactMap { node in
+            node.belief == .live && node.word.verdict == .unreachable
+                ? node.returnedAt.map { $0 + parameters.nodeHold } : nil
+        }
+        let probes = nodes.values.compactMap(\.nextProbe)
+        nextWake = ((deadlines + patience + returns).filter { $0 > now } + probes).min()
         punctuality.ask(for: nextWake)
     }
 }

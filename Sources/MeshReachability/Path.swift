@@ -131,7 +131,8 @@ struct Path: Sendable {
             cluster: words.cluster, instance: words.instance, sequence: sequence, sentAt: now,
             interval: announced, wanted: plan.interval(parameters), isScheduled: isScheduled,
             echo: echo, drain: words.drain, head: words.head, rollup: words.rollup,
-            relaySetGeneration: words.relaySetGeneration)
+            relaySetGeneration: words.relaySetGeneration,
+            testimonies: words.testimonies[plan.path.cluster] ?? [])
     }
 
     // MARK: Receiving
@@ -253,4 +254,6 @@ struct Announcement: Sendable {
     var head = Position.origin
     var rollup = RollupHash.zero
     var relaySetGeneration: UInt64 = 0
+    /// By the cluster that they are for.
+    var testimonies: [ClusterID: [Testimony]] = [:]
 }

@@ -69,6 +69,11 @@ public struct PathMonitor: Sendable {
         words.relaySetGeneration = relaySetGeneration
     }
 
+    /// What the next heartbeats to a cluster say of its nodes.
+    public mutating func testify(_ testimonies: [Testimony], to cluster: ClusterID) {
+        words.testimonies[cluster] = testimonies
+    }
+
     /// Tells all peers at once, and three times more, that this cluster drains or has ended it. An
     /// older or the same generation is ignored.
     public mutating func declare(

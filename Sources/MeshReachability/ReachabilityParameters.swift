@@ -99,9 +99,16 @@ public struct ReachabilityParameters: Hashable, Sendable {
 
     // MARK: Nodes
 
-    /// A node of the own cluster is live this long after its last report: an agent killed and
-    /// restarted is no dead node.
-    public var nodeTimeout = Duration.seconds(3)
+    /// A remote node is live this long after its last beat, whatever its relays claim: seven beats of a
+    /// cluster in use.
+    public var nodeTimeout = Duration.milliseconds(1500)
+    /// A node of the own cluster that comes back from the dead has to stay so long before it gets
+    /// new flows: one that hears late dies and returns every two seconds.
+    public var nodeHold = Duration.seconds(3)
+    /// Between two questions to the kernel of a node of the own cluster that is accused.
+    public var answerInterval = Duration.milliseconds(200)
+    /// A node whose kernel answered so lately isn't dead: three questions, of which two may be lost.
+    public var answerPatience = Duration.milliseconds(650)
 
     /// 200 ms: dead clusters show in 0.46 s, are unreachable in 0.66 s. 0.6 KB/s a path.
     public static let `default` = ReachabilityParameters()

@@ -10,6 +10,8 @@ public struct MeshTables: Sendable {
     public var nodes = Table<NodeID, NodeRow>()
     public var clusters = Table<ClusterID, ClusterRow>()
     public var identities = Table<Identity, IdentityRow>()
+    /// Backends that frontends leave out; ``quarantine(_:)`` and ``release(_:)`` write it.
+    public internal(set) var quarantines: [BackendKey: QuarantineRow] = [:]
 
     public init() {}
 

@@ -79,6 +79,8 @@ public struct NodeRow: TableRow, Hashable {
     public let podPrefixes: [Prefix]
     public let zone: String
     public let isRelay: Bool
+    /// What it gossips with inside its cluster.
+    public let gossipKeys: [GossipKey]
     /// The node this agent runs on.
     public let isLocal: Bool
 
@@ -86,13 +88,14 @@ public struct NodeRow: TableRow, Hashable {
 
     public init(
         id: NodeID, outerAddresses: [Address], podPrefixes: [Prefix], zone: String, isRelay: Bool,
-        isLocal: Bool
+        gossipKeys: [GossipKey] = [], isLocal: Bool
     ) {
         self.id = id
         self.outerAddresses = outerAddresses
         self.podPrefixes = podPrefixes
         self.zone = zone
         self.isRelay = isRelay
+        self.gossipKeys = gossipKeys
         self.isLocal = isLocal
     }
 }

@@ -78,6 +78,9 @@ public struct Table<Key, Row: TableRow>: ReconciledTable where Row.Key == Key {
     /// All rows in the order of their keys.
     public var rows: [Row] { rowsByKey.values.sorted { $0.key < $1.key } }
 
+    /// All rows, in an order that differs in every process, without the cost of sorting them.
+    public var unorderedRows: some Sequence<Row> { rowsByKey.values }
+
     public var entries: [Entry] {
         let statuses = log.statuses
         return rows.map { Entry(row: $0, status: statuses($0.key)) }
@@ -100,6 +103,13 @@ public struct Table<Key, Row: TableRow>: ReconciledTable where Row.Key == Key {
         rowsByKey[row.key] = row
         log.note(row.key)
         return true
+    }
+
+    /// Makes rows pending again although they are as they were: what they are applied with changed.
+    ///
+    /// - Complexity: goes through all rows.
+    mutating func touch(where isConcerned: (Row) -> Bool) {
+        for (key, row) in rowsByKey where isConcerned(row) { log.note(key) }
     }
 
     /// Deletes a row; deleting what isn't there is no change.

@@ -5,22 +5,25 @@ import MeshModel
 
 /// A sealed heartbeat: version (1 byte), key ID (8), counter (8), ciphertext and tag; numbers in
 /// network byte order. ChaCha20-Poly1305; the header is authenticated, the nonce is four zero bytes
-/// and the counter.
+/// and the counter. Gossip has the same form under a version of its own.
 enum HeartbeatDatagram {
     static let version: UInt8 = 1
+    static let gossipVersion: UInt8 = 2
     static let headerBytes = 17
     static let tagBytes = 16
     /// Ciphertext and tag.
     static let ciphertextMaximum = 1_200
     static let plaintextMaximum = ciphertextMaximum - tagBytes
+    static let bytesMaximum = headerBytes + ciphertextMaximum
 
     struct Header: Hashable {
+        var version = HeartbeatDatagram.version
         let keyID: UInt64
         let counter: UInt64
 
         var encoded: [UInt8] {
             var writer = ByteWriter()
-            writer.write(HeartbeatDatagram.version)
+            writer.write(version)
             writer.write(keyID)
             writer.write(counter)
             return writer.bytes
@@ -39,14 +42,14 @@ enum HeartbeatDatagram {
     }
 
     /// Nil for a datagram of another version or an impossible length.
-    static func parse(_ datagram: [UInt8]) -> Header? {
-        guard (headerBytes + tagBytes...headerBytes + ciphertextMaximum).contains(datagram.count),
+    static func parse(_ datagram: [UInt8], version: UInt8 = version) -> Header? {
+        guard (headerBytes + tagBytes...bytesMaximum).contains(datagram.count),
             datagram[0] == version
         else { return nil }
         func number(at start: Int) -> UInt64 {
             datagram[start..<start + 8].reduce(0) { $0 << 8 | UInt64($1) }
         }
-        return Header(keyID: number(at: 1), counter: number(at: 9))
+        return Header(version: version, keyID: number(at: 1), counter: number(at: 9))
     }
 
     /// Nil for a datagram that the key's holder didn't seal. `datagram` must have been parsed.

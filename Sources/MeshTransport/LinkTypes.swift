@@ -57,7 +57,7 @@ public struct Link: Sendable, Identifiable {
     /// Whether this side dialled.
     public let isInitiator: Bool
     public let remoteAddress: TransportAddress
-    /// Fresh for this link: hand them to ``HeartbeatSocket/install(_:for:)``.
+    /// Fresh for this link: hand them to ``DatagramSocket/install(_:for:)``.
     public let heartbeatKeys: HeartbeatKeys
 
     public var clusterID: ClusterID { node.cluster }

@@ -8,8 +8,14 @@ struct ReplayWindow: Sendable {
     private static let wordBits: UInt64 = 64
 
     /// 0 before the first; counters start at 1.
-    private(set) var highest: UInt64 = 0
-    private var words = [UInt64](repeating: 0, count: Int(size / wordBits))
+    private(set) var highest: UInt64
+    private var words: [UInt64]
+
+    /// - Parameter closed: what is not above it never passes.
+    init(closedUpTo closed: UInt64 = 0) {
+        highest = closed
+        words = [UInt64](repeating: closed == 0 ? 0 : .max, count: Int(Self.size / Self.wordBits))
+    }
 
     /// Whether `counter` is new. Nothing is remembered until ``accept(_:)``: only what was
     /// authenticated may move the window.

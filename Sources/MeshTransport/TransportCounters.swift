@@ -31,6 +31,28 @@ public enum TransportRejection: String, Error, Hashable, Sendable, CaseIterable 
     case heartbeatNoKey = "heartbeat-no-key"
     case heartbeatUnsent = "heartbeat-unsent"
     case heartbeatLost = "heartbeat-lost"
+    case gossipMalformed = "gossip-malformed"
+    case gossipUnknownKey = "gossip-unknown-key"
+    case gossipReplayed = "gossip-replayed"
+    case gossipForged = "gossip-forged"
+    case gossipTooLarge = "gossip-too-large"
+    case gossipNoKey = "gossip-no-key"
+    case gossipUnsent = "gossip-unsent"
+    case gossipLost = "gossip-lost"
+    /// A node above the bound of the roster.
+    case gossipRosterFull = "gossip-roster-full"
+    case probeUnsent = "probe-unsent"
+    case probeMalformed = "probe-malformed"
+    /// An answer that is late, repeated, from elsewhere, or to no question.
+    case probeUnexpected = "probe-unexpected"
+    /// Another node's probe, which the kernel answers while this agent has a lease.
+    case probeUnanswered = "probe-unanswered"
+    case probeLost = "probe-lost"
+    /// A datagram of no kind and version that is spoken here.
+    case datagramVersion = "datagram-version"
+    case datagramOversized = "datagram-oversized"
+    /// From an address that sent too many forgeries.
+    case datagramRateLimited = "datagram-rate-limited"
 }
 
 /// What the transport did since it started. Bytes are those of payloads.
@@ -43,6 +65,13 @@ public struct TransportCounters: Hashable, Sendable {
     public var bytesReceived: UInt64 = 0
     public var heartbeatsSent: UInt64 = 0
     public var heartbeatsReceived: UInt64 = 0
+    public var gossipSent: UInt64 = 0
+    public var gossipReceived: UInt64 = 0
+    /// UDP payloads as on the wire, unlike the bytes of links.
+    public var gossipBytesSent: UInt64 = 0
+    public var gossipBytesReceived: UInt64 = 0
+    public var probesSent: UInt64 = 0
+    public var probesAnswered: UInt64 = 0
     private var rejections: [TransportRejection: UInt64] = [:]
 
     public init() {}
@@ -53,7 +82,7 @@ public struct TransportCounters: Hashable, Sendable {
     }
 }
 
-/// The counters of one process, shared by links and heartbeats.
+/// The counters of one process, shared by links and datagrams.
 public final class TransportStatistics: Sendable {
     private let counters = Mutex(TransportCounters())
 

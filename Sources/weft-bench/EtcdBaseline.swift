@@ -54,11 +54,10 @@ struct EtcdBaseline {
         let begin = monotonicNow()
         var position = EtcdLedgerPosition.empty
         for group in groups {
-            position = try await store.commit(
-                EtcdBatch(
-                    changes: group.map { EtcdRecordChange(key: $0.key, value: $0.value) },
-                    head: [1], message: [UInt8](repeating: 0, count: 64)), as: tenure,
-                after: position)
+            let batch = EtcdBatch(
+                changes: group.map { EtcdRecordChange(key: $0.key, value: $0.value) },
+                head: [1], message: [UInt8](repeating: 0, count: 64))
+            position = try await commit(batch, to: store, as: tenure, after: position)
         }
         let written = monotonicNow()
         let last = await watcher.value
@@ -74,6 +73,21 @@ struct EtcdBaseline {
         Figure(
             "\(name).memory", try server.residentBytes() / Double(total), "bytes/endpoint"
         ).report()
+    }
+
+    /// As the agent does: a connection that breaks is made again, and the batch repeated.
+    private func commit(
+        _ batch: EtcdBatch, to store: EtcdLedgerStore, as tenure: LeaseTenure,
+        after position: EtcdLedgerPosition
+    ) async throws -> EtcdLedgerPosition {
+        while true {
+            do throws(EtcdError) {
+                return try await store.commit(batch, as: tenure, after: position)
+            } catch {
+                guard error.code == .unavailable else { throw error }
+                try await Task.sleep(for: .milliseconds(200))
+            }
+        }
     }
 
     /// A server that is still starting doesn't answer; the keeper asks again.

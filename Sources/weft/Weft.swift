@@ -16,7 +16,8 @@ struct Weft: ParsableCommand {
                 subcommands: [
                     StatusCommand.self, ClusterCommand.self, NodeCommand.self,
                     ServiceCommand.self, EndpointCommand.self, IdentityCommand.self,
-                    FlowsCommand.self, DropsCommand.self, KernelCommand.self,
+                    FlowsCommand.self, DropsCommand.self, WhyCommand.self,
+                    KernelCommand.self,
                 ]),
             CommandGroup(name: "Steer", subcommands: [DrainCommand.self]),
             CommandGroup(

@@ -5,7 +5,7 @@ import CMeshABI
 import MeshModel
 
 extension DropCase {
-    static let all = fromEndpoint + fromOverlay + faults
+    static let all = fromEndpoint + fromOverlay + fromUnderlay + faults
 
     private static let client = Peer(Family.ipv4.client, 40000)
     private static let neighbour = Peer(Family.ipv4.neighbour, 80)
@@ -97,6 +97,17 @@ extension DropCase {
         received(WEFT_DROP_ISOLATED) { world in
             try world.addEndpoint(client.address, cluster: 1, flags: WEFT_ENDPOINT_ISOLATED)
         },
+    ]
+
+    private static let fromUnderlay = [
+        DropCase(reason: WEFT_DROP_PROBE_RATE) {
+            let responder = try Responder(.ipv4)
+            var outcome = try responder.receive(responder.probe())
+            while outcome.action == Action.redirect {
+                outcome = try responder.receive(responder.probe())
+            }
+            return (responder.world, outcome)
+        }
     ]
 
     /// A kernel that refuses what it is asked for (bpf/tests/faults.c).

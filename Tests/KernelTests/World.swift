@@ -79,6 +79,7 @@ final class World {
     let prefixes: LongestPrefixMap<weft_prefix_key, weft_cluster_settings>
     let settings: ArrayMap<weft_cluster_settings>
     let connections: HashMap<weft_connection_key, weft_connection>
+    let evidence: HashMap<weft_evidence_key, weft_evidence>
     let counters: PerCPUArrayMap<weft_count>
     let events: RingBuffer
     private var nextBackend = 0
@@ -112,6 +113,7 @@ final class World {
         prefixes = try LongestPrefixMap(loaded.map(named: "weft_prefixes"))
         settings = try ArrayMap(loaded.map(named: "weft_cluster_settings"))
         connections = try HashMap(loaded.map(named: "weft_connections"))
+        evidence = try HashMap(loaded.map(named: "weft_evidence"))
         counters = try PerCPUArrayMap(loaded.map(named: "weft_counters"))
         events = try RingBuffer(loaded.map(named: "weft_events"))
         self.object = loaded

@@ -22,6 +22,10 @@ struct AdminServerTests {
             #expect(try await client.services() == [.fixture])
             #expect(try await client.endpoints() == [.fixture])
             #expect(try await client.identities() == [.fixture])
+            #expect(try await client.why("beta").events.map(\.text) == ["relay a hears nothing"])
+            #expect(try await client.why("beta/b-1").subject == "beta/b-1")
+            let fault = await #expect(throws: AdminFault.self) { try await client.why("ghost") }
+            #expect(fault?.code == .notFound)
             #expect(try await client.maps() == [.fixture])
             #expect(try await client.kernelServices() == [.fixture])
             #expect(try await client.metrics() == prometheusText([.fixture]))

@@ -24,6 +24,15 @@ final class ScriptedAgent: AdminProvider {
     func status() async throws -> AgentStatus { .fixture }
     func clusters() async throws -> [ClusterStatus] { [.fixture] }
     func nodes() async throws -> [NodeStatus] { [.fixture] }
+    func why(cluster: String, node: String?) async throws -> HealthStory {
+        guard cluster == "beta" else {
+            throw AdminFault(.notFound, "there is no cluster \(cluster)", hint: "look twice")
+        }
+        return HealthStory(
+            subject: [cluster, node].compactMap(\.self).joined(separator: "/"), verdict: .suspect,
+            sinceSeconds: 2, weight: 0, membership: nil, paths: [],
+            events: [.init(secondsAgo: 2, subject: "beta", text: "relay a hears nothing")])
+    }
     func services() async throws -> [ServiceStatus] { [.fixture] }
     func endpoints() async throws -> [EndpointStatus] { [.fixture] }
     func identities() async throws -> [IdentityStatus] { [.fixture] }

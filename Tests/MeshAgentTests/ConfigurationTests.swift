@@ -60,7 +60,7 @@ struct ConfigurationTests {
         #expect(configuration.identityLabels == .standard)
         #expect(configuration.podPrefixes == prefixes("10.1.0.0/24", "fd00:1::/64"))
         #expect(configuration.ports == AgentConfiguration.Ports())
-        #expect(configuration.healthProfile == "default" && configuration.flowEvents)
+        #expect(configuration.healthProfile == .default && configuration.flowEvents)
         #expect(configuration.metricsPort == nil)
         #expect(configuration.paths.trust == "/etc/weft/trust")
     }
@@ -72,7 +72,7 @@ struct ConfigurationTests {
                 + "ports: {state: 1, vxlan: 2}\nhealth: {profile: fast}\nflowEvents: false\n"
                 + "metricsPort: 9100\n")
         #expect(configuration.ports == AgentConfiguration.Ports(state: 1, health: 4791, vxlan: 2))
-        #expect(configuration.healthProfile == "fast" && !configuration.flowEvents)
+        #expect(configuration.healthProfile == .fast && !configuration.flowEvents)
         #expect(configuration.metricsPort == 9100)
     }
 

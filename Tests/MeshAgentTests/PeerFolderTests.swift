@@ -39,7 +39,7 @@ struct PeerFolderTests {
             paths: .init(
                 state: "/", bpf: "/", cgroup: "/", run: "/", manifests: "/", peers: "/",
                 trust: "/"),
-            healthProfile: "default", flowEvents: true, metricsPort: nil,
+            healthProfile: .default, flowEvents: true, metricsPort: nil,
             imports: .everything, identityLabels: .standard)
     }
 

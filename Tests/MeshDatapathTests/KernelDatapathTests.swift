@@ -149,7 +149,7 @@ struct KernelDatapathTests {
 
     @Test(
         "a datapath that can't start leaves nothing behind, and says why",
-        arguments: ["overlay", "cgroup"])
+        arguments: ["overlay", "underlay", "cgroup"])
     func failedStart(missing: String) throws {
         let sandbox = try Sandbox("failed-\(missing)")
         let message = try inOwnNamespace {
@@ -157,12 +157,15 @@ struct KernelDatapathTests {
                 _ = try KernelDatapath(
                     sandbox.configuration {
                         if missing == "overlay" { $0.overlayInterface = 99 }
+                        if missing == "underlay" {
+                            $0.responder = ProbeResponder(interface: 99, port: 4791)
+                        }
                         if missing == "cgroup" { $0.cgroupPath += "/none" }
                     })
             }
             return error.map { "\($0)" } ?? ""
         }
-        #expect(message.contains(missing == "overlay" ? "interface 99" : sandbox.cgroup))
+        #expect(message.contains(missing == "cgroup" ? sandbox.cgroup : "interface 99"))
         #expect(try sandbox.pinned() == [])
         #expect(access(sandbox.pins, F_OK) != 0)
     }
@@ -293,7 +296,7 @@ struct KernelDatapathTests {
                 tables.frontends.upsert(frontend(1))
                 tables.frontends.declareComplete()
             }
-            var reconciler = Reconciler(FrontendTarget(datapath), table: \.frontends)
+            var reconciler = Reconciler(FrontendTarget(datapath, store), table: \.frontends)
             let result = reconciler.pass(store, now: .zero)
             #expect(result.updated == 1 && result.deleted == 1 && result.failed == 0)
             #expect(datapath.frontendKeys() == [key(1)])

@@ -93,6 +93,20 @@ struct LayoutTests {
                 ("verdict", \.verdict), ("pad", \.pad),
             ]),
         SwiftLayout(
+            weft_evidence_key.self, "weft_evidence_key",
+            [
+                ("address", \.address), ("port", \.port), ("protocol", \.protocol), ("pad", \.pad),
+            ]),
+        SwiftLayout(
+            weft_evidence.self, "weft_evidence",
+            [
+                ("answered_at", \.answered_at), ("silent_at", \.silent_at),
+                ("refused_at", \.refused_at), ("unreachable_at", \.unreachable_at),
+                ("answered", \.answered), ("openings", \.openings), ("silent", \.silent),
+                ("refused", \.refused), ("unreachable", \.unreachable), ("node", \.node),
+                ("ifindex", \.ifindex), ("cluster", \.cluster), ("pad", \.pad),
+            ]),
+        SwiftLayout(
             weft_count.self, "weft_count", [("packets", \.packets), ("bytes", \.bytes)]),
         SwiftLayout(
             weft_event.self, "weft_event",
@@ -114,6 +128,12 @@ struct LayoutTests {
                 ("tcp_idle_nanoseconds", \.tcp_idle_nanoseconds),
                 ("tcp_opening_nanoseconds", \.tcp_opening_nanoseconds),
                 ("other_idle_nanoseconds", \.other_idle_nanoseconds),
+                ("health_port", \.health_port), ("pad0", \.pad0), ("pad1", \.pad1),
+            ]),
+        SwiftLayout(
+            weft_probe.self, "weft_probe",
+            [
+                ("kind", \.kind), ("age", \.age), ("nonce", \.nonce), ("instance", \.instance),
             ]),
     ]
 

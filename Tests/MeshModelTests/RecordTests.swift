@@ -30,6 +30,10 @@ private let samples: [Sample] = [
             name: "node-1", outerAddresses: addresses,
             podPrefixes: ["10.1.0.0/24", "fd00:1::/64"].compactMap { Prefix($0) }, zone: "z",
             isRelay: true)),
+    Sample(
+        NodeRecord(
+            name: "node-2", outerAddresses: addresses, podPrefixes: [], zone: "", isRelay: false,
+            gossipKeys: [1, 2].compactMap { GossipKey([UInt8](repeating: $0, count: 32)) })),
     Sample(IdentityRecord(identity: Identity(rawValue: 0x0010_0100), labels: ["app": "echo"])),
     Sample(
         EndpointRecord(

@@ -12,7 +12,8 @@ struct HeartbeatCodingTests {
         wanted: .milliseconds(1000), echo: HeartbeatEcho(sequence: 6, hold: .microseconds(65_537)),
         drain: DrainDeclaration(generation: 3, isDraining: true),
         head: Position(epoch: 2, revision: 9), rollup: RollupHash(high: 1, low: 2),
-        relaySetGeneration: 5)
+        relaySetGeneration: 5,
+        testimonies: [Testimony(about: "a", isHeard: true), Testimony(about: "b", isHeard: false)])
 
     static let bytes: [UInt8] = [
         0x01,  // version
@@ -29,12 +30,15 @@ struct HeartbeatCodingTests {
         0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9,  // head 2.9
         0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2,  // rollup
         0, 0, 0, 0, 0, 0, 0, 5,  // relay set generation
+        2,  // testimonies
+        0xaf, 0x63, 0xdc, 0x4c, 0x86, 0x01, 0xec, 0x8c, 1,  // "a" is heard
+        0xaf, 0x63, 0xdf, 0x4c, 0x86, 0x01, 0xf1, 0xa5, 0,  // "b" isn't
     ]
 
-    @Test("has 88 bytes, each where it is documented")
+    @Test("has 89 bytes and 9 a testimony, each where it is documented")
     func layout() throws {
         #expect(Self.beat.encoded == Self.bytes)
-        #expect(Self.bytes.count == Heartbeat.encodedLength)
+        #expect(Self.bytes.count == Heartbeat.encodedLength + 18)
         #expect(try Heartbeat(encoded: Self.bytes) == Self.beat)
     }
 

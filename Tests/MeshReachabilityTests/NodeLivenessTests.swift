@@ -14,6 +14,8 @@ struct NodeLivenessTests {
 
     var liveness = NodeLiveness(own: own)
     var now = Instant(nanoseconds: 5_000_000_000)
+    /// Whose kernels were asked during the last wait.
+    var probed: [NodeID] = []
 
     init() {
         liveness.add(Self.mine, at: now)
@@ -24,9 +26,11 @@ struct NodeLivenessTests {
     mutating func wait(_ duration: Duration) -> [NodeChange] {
         let end = now + duration
         var changes: [NodeChange] = []
+        probed = []
         while let wake = liveness.nextWake, wake <= end {
-            now = wake
+            now = max(now, wake)
             changes += liveness.tick(at: now)
+            probed += liveness.takeProbes(at: now)
         }
         now = end
         return changes + liveness.tick(at: now)
@@ -34,16 +38,68 @@ struct NodeLivenessTests {
 
     func verdict(_ node: NodeID) -> Verdict? { liveness.word(of: node)?.verdict }
 
-    @Test("a node of mine dies 3 s after its last report, and returns with another generation")
-    mutating func timeout() {
-        #expect(liveness.hear(Self.mine, at: now).map(\.word.verdict) == [.up])
-        #expect(wait(.milliseconds(3000)).isEmpty)
-        let death = wait(.milliseconds(1))
+    @Test("a node of mine is what the members hold it for, and returns with another generation")
+    mutating func belief() {
+        #expect(liveness.believe(Self.mine, .live, at: now).map(\.word.verdict) == [.up])
+        #expect(liveness.believe(Self.mine, .suspect, at: now).isEmpty)
         #expect(
-            death.map(\.word) == [LivenessWord(verdict: .unreachable, weight: 0, generation: 1)])
+            liveness.believe(Self.mine, .dead, at: now).map(\.word)
+                == [LivenessWord(verdict: .unreachable, weight: 0, generation: 1)])
         #expect(liveness.ownDead == [Self.mine])
-        let back = liveness.hear(Self.mine, at: now)
-        #expect(back.map(\.word) == [LivenessWord(verdict: .up, weight: 255, generation: 2)])
+        #expect(liveness.believe(Self.mine, .live, at: now).isEmpty)
+        #expect(wait(.milliseconds(2999)).isEmpty, "it has to stay")
+        #expect(
+            wait(.milliseconds(1)).map(\.word)
+                == [LivenessWord(verdict: .up, weight: 255, generation: 2)])
+        #expect(wait(.seconds(3600)).isEmpty)
+    }
+
+    @Test("a node that dies and returns every two seconds stays out until it stays")
+    mutating func flapping() {
+        _ = liveness.believe(Self.mine, .live, at: now)
+        #expect(liveness.believe(Self.mine, .dead, at: now).count == 1)
+        for _ in 0..<10 {
+            #expect(liveness.believe(Self.mine, .live, at: now).isEmpty)
+            #expect(wait(.seconds(2)).isEmpty)
+            #expect(liveness.believe(Self.mine, .dead, at: now).isEmpty)
+        }
+        #expect(liveness.believe(Self.mine, .live, at: now).isEmpty)
+        #expect(wait(.seconds(3)).map(\.word.verdict) == [.up])
+    }
+
+    @Test("a node whose kernel answers is not dead, until it has been silent for 650 ms")
+    mutating func answers() {
+        _ = liveness.believe(Self.mine, .live, at: now)
+        #expect(liveness.takeProbes(at: now).isEmpty, "nobody doubts it")
+        _ = liveness.believe(Self.mine, .suspect, at: now)
+        #expect(liveness.takeProbes(at: now) == [Self.mine])
+        #expect(liveness.takeProbes(at: now).isEmpty, "200 ms have not passed")
+        #expect(wait(.milliseconds(200)).isEmpty && probed == [Self.mine])
+        #expect(liveness.answered(Self.mine, at: now).isEmpty)
+        #expect(liveness.believe(Self.mine, .dead, at: now).isEmpty)
+        #expect(wait(.milliseconds(500)).isEmpty && probed.count == 3)
+        #expect(liveness.answered(Self.mine, at: now).isEmpty)
+        #expect(wait(.milliseconds(650)).isEmpty)
+        #expect(wait(.milliseconds(1)).map(\.word.verdict) == [.unreachable])
+        #expect(wait(.seconds(5)).isEmpty && probed.isEmpty, "nobody asks the dead")
+    }
+
+    @Test("a kernel that answers is not believed while connections to its node get no answer")
+    mutating func contradicted() {
+        _ = liveness.believe(Self.mine, .live, at: now)
+        _ = liveness.answered(Self.mine, at: now)
+        #expect(liveness.contradict(Self.mine, true, at: now).isEmpty, "no proof by itself")
+        #expect(liveness.believe(Self.mine, .suspect, at: now).isEmpty)
+        #expect(
+            liveness.believe(Self.mine, .dead, at: now).map(\.word.verdict) == [.unreachable])
+    }
+
+    @Test("an accused node that contradicts is asked no more, and nothing has changed")
+    mutating func contradiction() {
+        _ = liveness.believe(Self.mine, .live, at: now)
+        _ = liveness.believe(Self.mine, .suspect, at: now)
+        #expect(liveness.believe(Self.mine, .live, at: now).isEmpty)
+        #expect(wait(.seconds(5)).isEmpty && probed.isEmpty)
     }
 
     @Test("a node never heard is unknown for as long as it takes")
@@ -54,28 +110,41 @@ struct NodeLivenessTests {
                 == LivenessWord(verdict: .unknown, weight: 255, generation: 0))
     }
 
-    @Test("a node that was up before a restart has 3 s to report")
+    @Test("what the kernel holds from before a restart stands until somebody knows better")
     mutating func restored() {
-        let other = NodeID(cluster: Self.own, name: "b")!
+        for (name, verdict) in [("b", Verdict.up), ("c", .unreachable)] {
+            let node = NodeID(cluster: Self.own, name: name)!
+            let word = LivenessWord(
+                verdict: verdict, weight: verdict == .up ? 255 : 0, generation: 7)
+            liveness.add(node, restoring: word, at: now)
+            #expect(wait(.seconds(60)).isEmpty && liveness.word(of: node) == word)
+        }
+        let other = NodeID(cluster: Self.remote, name: "y")!
         liveness.add(
             other, restoring: LivenessWord(verdict: .up, weight: 255, generation: 7), at: now)
-        #expect(wait(.seconds(2)).isEmpty)
-        #expect(wait(.seconds(2)).map(\.word.generation) == [8])
+        _ = liveness.setReachable(relays: [Self.relays[0]], of: Self.remote, at: now)
+        _ = liveness.receive(dead: [other], claimedBy: Self.relays[0], at: now)
+        #expect(wait(.seconds(1)).isEmpty)
+        #expect(wait(.seconds(1)).map(\.word.generation) == [8])
     }
 
-    @Test("a node that says it shuts down is out at once")
+    @Test("a node that says it goes is out at once")
     mutating func leaving() {
-        _ = liveness.hear(Self.mine, at: now)
-        #expect(liveness.leave(Self.mine, at: now).map(\.word.verdict) == [.unreachable])
-        #expect(liveness.hear(Self.mine, at: now).map(\.word.verdict) == [.up])
+        _ = liveness.believe(Self.mine, .live, at: now)
+        _ = liveness.answered(Self.mine, at: now)
+        #expect(
+            liveness.believe(Self.mine, .left, at: now).map(\.word.verdict) == [.unreachable])
+        #expect(liveness.believe(Self.mine, .live, at: now).map(\.word.verdict) == [.up])
     }
 
     @Test("the time I was held up myself is held against nobody")
     mutating func overslept() {
-        _ = liveness.hear(Self.mine, at: now)
+        _ = liveness.setReachable(relays: [Self.relays[0]], of: Self.remote, at: now)
+        _ = liveness.hear(Self.theirs, at: now)
+        _ = liveness.receive(dead: [Self.theirs], claimedBy: Self.relays[0], at: now)
         now = now + .seconds(60)
         #expect(liveness.tick(at: now).isEmpty)
-        #expect(verdict(Self.mine) == .up)
+        #expect(verdict(Self.theirs) == .up)
         #expect(wait(.milliseconds(401)).map(\.word.verdict) == [.unreachable])
     }
 
@@ -103,13 +172,13 @@ struct NodeLivenessTests {
             _ = liveness.receive(dead: [Self.theirs], claimedBy: relay, at: now)
         }
         #expect(verdict(Self.theirs) == .up)
-        #expect(wait(.milliseconds(3001)).map(\.word.verdict) == [.unreachable])
+        #expect(wait(.milliseconds(1501)).map(\.word.verdict) == [.unreachable])
     }
 
     @Test("no cluster can kill another one's node")
     mutating func foreign() {
         let liar = NodeID(cluster: ClusterID(rawValue: 3)!, name: "r")!
-        _ = liveness.hear(Self.mine, at: now)
+        _ = liveness.believe(Self.mine, .live, at: now)
         _ = liveness.setReachable(relays: [liar], of: Self.remote, at: now)
         #expect(liveness.receive(dead: [Self.theirs, Self.mine], claimedBy: liar, at: now).isEmpty)
         #expect(verdict(Self.theirs) == .unknown)

@@ -138,7 +138,7 @@ struct HeartbeatSessionsTests {
 
     @Test("the largest plaintext fits 1,200 bytes of ciphertext, one more byte doesn't")
     mutating func size() throws {
-        let largest = [UInt8](repeating: 1, count: HeartbeatSocket.plaintextMaximum)
+        let largest = [UInt8](repeating: 1, count: DatagramSocket.plaintextMaximum)
         let datagram = try left.seal(largest, for: nodeB)
         #expect(datagram.count == 17 + 1_200)
         #expect(try right.open(datagram, at: start).plaintext == largest)
@@ -224,13 +224,13 @@ struct HeartbeatSocketTests {
 
         let any = TransportAddress(address: loopback, port: 0)
         let statistics = (TransportStatistics(), TransportStatistics())
-        let sender = HeartbeatSocket(addresses: [any], statistics: statistics.0)
-        let receiver = HeartbeatSocket(addresses: [any], statistics: statistics.1)
+        let sender = DatagramSocket(own: nodeA, addresses: [any], statistics: statistics.0)
+        let receiver = DatagramSocket(own: nodeB, addresses: [any], statistics: statistics.1)
         let running = [sender, receiver].map { socket in Task { try await socket.run() } }
         defer { for task in running { task.cancel() } }
         let from = try await sender.start()[0]
         let to = try await receiver.start()[0]
-        let log = EventLog(receiver.events)
+        let log = EventLog(receiver.heartbeats)
         sender.install(toB.heartbeatKeys, for: toB.node)
         receiver.install(toA.heartbeatKeys, for: toA.node)
 
@@ -254,7 +254,8 @@ struct HeartbeatSocketTests {
     @Test("an address that isn't this host's is an error at the start")
     func foreignAddress() async throws {
         let statistics = TransportStatistics()
-        let socket = HeartbeatSocket(
+        let socket = DatagramSocket(
+            own: nodeA,
             addresses: [TransportAddress(address: Address(ipv4: 0xc000_0201), port: 0)],
             statistics: statistics)
         await #expect(throws: (any Error).self) { try await socket.start() }

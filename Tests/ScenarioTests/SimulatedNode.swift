@@ -49,8 +49,9 @@ struct SimulatedNode {
     mutating func start(at now: Instant) -> [StateEffect] {
         var effects: [StateEffect] = []
         lives += 1
+        let store = MeshStore()
         var core = StateCore(
-            configuration: configuration, peers: peers, store: MeshStore(),
+            configuration: configuration, peers: peers, store: store,
             authorities: authorities.mapValues { LedgerAuthority([$0.publicKey]) },
             candidacy: configuration.mayPublish ? candidacy : nil, drain: drain, wasUp: [],
             held: Set(endpoints.keys), now: now, into: &effects)
@@ -62,7 +63,7 @@ struct SimulatedNode {
             clusters: Reconciler(ClusterTarget(datapath), table: \.clusters),
             nodes: Reconciler(NodeTarget(datapath), table: \.nodes),
             endpoints: Reconciler(EndpointTarget(datapath), table: \.endpoints),
-            frontends: Reconciler(FrontendTarget(datapath), table: \.frontends))
+            frontends: Reconciler(FrontendTarget(datapath, store), table: \.frontends))
         return effects
     }
 

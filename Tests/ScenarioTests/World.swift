@@ -84,7 +84,7 @@ final class World {
             paths: .init(
                 state: "/", bpf: "/", cgroup: "/", run: "/", manifests: "/", peers: "/",
                 trust: "/"),
-            healthProfile: "default", flowEvents: false, metricsPort: nil,
+            healthProfile: .default, flowEvents: false, metricsPort: nil,
             imports: imports, identityLabels: .standard)
         let peers = (1...UInt16(keys.count)).filter { $0 != number }.map { other in
             PeerCluster(

@@ -16,7 +16,7 @@ struct CommandTests {
             ["service", "get"], ["endpoint", "list"], ["endpoint", "attach"],
             ["endpoint", "detach"], ["identity", "list"], ["flows"], ["drops"], ["bpf", "maps"],
             ["bpf", "services"], ["bpf", "conntrack"], ["drain"], ["agent"], ["ca", "init"],
-            ["ca", "issue"],
+            ["ca", "issue"], ["why"],
             ["lab"], ["lab", "up"], ["lab", "down"], ["lab", "list"], ["lab", "logs"],
             ["lab", "exec"], ["lab", "kill"], ["lab", "revive"], ["lab", "drain"],
             ["lab", "demo"], ["lab", "serve"], ["lab", "load"],

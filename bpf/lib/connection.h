@@ -8,6 +8,7 @@
 #pragma once
 
 #include "event.h"
+#include "evidence.h"
 #include "liveness.h"
 
 /* Written by the programs. */
@@ -123,11 +124,11 @@ static __always_inline __u32 connection_progress(const struct packet *packet, bo
 {
 	__u32 flags = from_opener ? 0 : WEFT_CONNECTION_REPLIED;
 
-	if (packet->tcp_flags & WEFT_TCP_FIN)
-		flags |= from_opener ? WEFT_CONNECTION_OPENER_FIN : WEFT_CONNECTION_REPLIER_FIN;
+	if (!(packet->tcp_flags & (WEFT_TCP_FIN | WEFT_TCP_RST)))
+		return flags;
 	if (packet->tcp_flags & WEFT_TCP_RST)
-		flags |= WEFT_CONNECTION_OPENER_FIN | WEFT_CONNECTION_REPLIER_FIN;
-	return flags;
+		return flags | WEFT_CONNECTION_OPENER_FIN | WEFT_CONNECTION_REPLIER_FIN;
+	return flags | (from_opener ? WEFT_CONNECTION_OPENER_FIN : WEFT_CONNECTION_REPLIER_FIN);
 }
 
 /* Tells of a connection's end, once, with source and destination as its opener has them. */
@@ -181,9 +182,15 @@ static __always_inline void connection_account(struct __sk_buff *skb, struct pac
 		entry->replier_bytes += packet->length;
 	}
 	if (flags & ~connection_flags(entry)) {
-		__sync_fetch_and_or(&entry->flags, flags);
+		__u32 before = __sync_fetch_and_or(&entry->flags, flags);
+
+		if (flags & ~before & WEFT_CONNECTION_REPLIED)
+			evidence_of_answer(packet, entry);
 		if (connection_is_closing(entry))
 			connection_report_close(skb, packet, entry, from_opener);
+	} else if (packet_opens_tcp(packet) &&
+		   !(connection_flags(entry) & WEFT_CONNECTION_REPLIED)) {
+		evidence_of_silence(packet, entry);
 	}
 }
 
@@ -200,6 +207,8 @@ WEFT_SEPARATE bool connection_insert(struct __sk_buff *skb, struct packet *packe
 		return false;
 	if (flow->reversed)
 		entry->flags |= WEFT_CONNECTION_REVERSED;
+	if (packet_opens_tcp(packet))
+		entry->flags |= WEFT_CONNECTION_BEGAN_WITH_SYN;
 	entry->flags |= connection_progress(packet, true);
 	entry->opener_packets = 1;
 	entry->opener_bytes = packet->length;

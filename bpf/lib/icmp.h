@@ -116,6 +116,41 @@ error_connection(struct __sk_buff *skb, const struct packet *packet, struct quot
 	return about;
 }
 
+/* Whether the error says that what it quotes found nobody. */
+static __always_inline bool is_unreachable(struct __sk_buff *skb, const struct packet *packet,
+					   const struct quoted *quoted)
+{
+	__u8 code;
+
+	if (packet->icmp_type != (packet->ipv6 ? WEFT_ICMPV6_UNREACHABLE : WEFT_ICMP_UNREACHABLE) ||
+	    bpf_skb_load_bytes(skb, packet->transport + offsetof(struct icmp_header, code), &code,
+			       sizeof(code)))
+		return false;
+	if (quoted->protocol == IPPROTO_UDP)
+		return code == (packet->ipv6 ? WEFT_ICMPV6_UNREACHABLE_PORT
+					     : WEFT_ICMP_UNREACHABLE_PORT);
+	return packet->ipv6 || code != WEFT_ICMP_UNREACHABLE_TOO_BIG;
+}
+
+/*
+ * Notes an error about the first packet of an opener here. The caller says whether the sender may
+ * speak for the backend: anybody else could put it under suspicion.
+ */
+WEFT_SEPARATE int evidence_of_error(struct __sk_buff *skb, const struct packet *packet,
+				    const struct quoted *quoted, struct weft_connection *about)
+{
+	struct weft_evidence_key backend = {};
+
+	if (!packet || !quoted || !about || !about->opener_ifindex || !quoted->from_opener ||
+	    (quoted->protocol != IPPROTO_TCP && quoted->protocol != IPPROTO_UDP) ||
+	    about->flags & WEFT_CONNECTION_REPLIED || !is_unreachable(skb, packet, quoted))
+		return 0;
+	backend.address = quoted->destination;
+	backend.port = quoted->destination_port;
+	backend.protocol = quoted->protocol;
+	return evidence_note(&backend, about, WEFT_FAILURE_UNREACHABLE);
+}
+
 /* Translates the error back if the packet that it quotes was translated here. Returns 0 or a drop
  * reason. */
 static __always_inline int restore_error(struct __sk_buff *skb, struct packet *packet, struct quoted *quoted,

@@ -73,19 +73,24 @@ static __always_inline __u32 answer_transport(const struct packet *packet)
 	return ETH_HLEN + (packet->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 }
 
-/* Sends the packet back into the endpoint's namespace: a plain redirect hangs if the endpoint's
- * checksum offload is off. */
-static __always_inline int answer_send(struct __sk_buff *skb, struct packet *packet)
+/* Lets the hardware addresses change places. Returns 0, or below zero if the kernel refused. */
+static __always_inline long answer_turn_frame(struct __sk_buff *skb)
 {
 	__u8 addresses[2 * ETH_ALEN];
 	__u8 swapped[2 * ETH_ALEN];
 
 	if (bpf_skb_load_bytes(skb, 0, addresses, sizeof(addresses)))
-		return drop(skb, packet, WEFT_DROP_REWRITE_FAILED);
+		return -1;
 	__builtin_memcpy(swapped, addresses + ETH_ALEN, ETH_ALEN);
 	__builtin_memcpy(swapped + ETH_ALEN, addresses, ETH_ALEN);
-	if (bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), 0) ||
-	    bpf_skb_change_type(skb, WEFT_PACKET_HOST))
+	return bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), 0);
+}
+
+/* Sends the packet back into the endpoint's namespace: a plain redirect hangs if the endpoint's
+ * checksum offload is off. */
+static __always_inline int answer_send(struct __sk_buff *skb, struct packet *packet)
+{
+	if (answer_turn_frame(skb) || bpf_skb_change_type(skb, WEFT_PACKET_HOST))
 		return drop(skb, packet, WEFT_DROP_REWRITE_FAILED);
 	return bpf_redirect_peer(skb->ifindex, 0);
 }

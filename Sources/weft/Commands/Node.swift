@@ -20,16 +20,23 @@ struct NodeCommand: ParsableCommand {
             Table(
                 [
                     "CLUSTER", "NODE", "VERDICT", .right("SINCE"), .right("WEIGHT"), "RELAY",
-                    "UNDERLAY", "POD PREFIXES", .right("ENDPOINTS"),
+                    "MEMBER", "UNDERLAY", "POD PREFIXES", .right("ENDPOINTS"),
                 ], rows: nodes
             ) {
                 [
                     $0.cluster.name, $0.isLocal ? "\($0.name) (this)" : $0.name,
                     $0.verdict.rawValue, Format.age($0.sinceSeconds), "\($0.weight)",
-                    Format.yes($0.isRelay), $0.outerAddresses.joined(separator: ","),
+                    Format.yes($0.isRelay), member($0.membership),
+                    $0.outerAddresses.joined(separator: ","),
                     $0.podPrefixes.joined(separator: ","), "\($0.endpoints)",
                 ]
             }.text
+        }
+
+        private func member(_ status: MembershipStatus?) -> String {
+            guard let status else { return "" }
+            return status.accusers.isEmpty
+                ? status.state : "\(status.state) (\(status.accusers.joined(separator: ", ")))"
         }
     }
 }

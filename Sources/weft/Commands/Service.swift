@@ -37,7 +37,7 @@ struct ServiceCommand: ParsableCommand {
         }
 
         private static func share(_ slice: SliceStatus) -> String {
-            let live = slice.isLive ? slice.backends.count(where: \.isLive) : 0
+            let live = slice.isLive ? slice.backends.count { $0.isLive && $0.quarantine == nil } : 0
             return "\(slice.cluster.name) \(live)/\(slice.backends.count)"
         }
     }
@@ -85,10 +85,17 @@ struct ServiceCommand: ParsableCommand {
                 [
                     slice.cluster.name, "\(slice.tier)", "\(slice.weight)",
                     Format.socket(backend.address, backend.port), backend.node,
-                    slice.isLive
-                        ? (backend.isLive ? "yes" : "no: node") : "no: cluster",
+                    availability(slice, backend),
                 ]
             }.text
+        }
+
+        private static func availability(_ slice: SliceStatus, _ backend: BackendStatus) -> String {
+            if !slice.isLive { return "no: cluster" }
+            if !backend.isLive { return "no: node" }
+            return backend.quarantine.map {
+                "no: quarantined for \(Format.age($0.sinceSeconds)): \($0.reason)"
+            } ?? "yes"
         }
     }
 }

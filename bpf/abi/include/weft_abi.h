@@ -234,6 +234,8 @@ enum weft_connection_flag {
 	WEFT_CONNECTION_FORWARD = 1 << 6,	/* only maps opener and frontend to a backend */
 	WEFT_CONNECTION_FROM_OVERLAY = 1 << 7,	/* the opener is remote */
 	WEFT_CONNECTION_CLOSED_REPORTED = 1 << 8,
+	WEFT_CONNECTION_BEGAN_WITH_SYN = 1 << 9,
+	WEFT_CONNECTION_OPENING_FAILED = 1 << 10,	/* counted among its backend's openings */
 };
 
 /* Key of weft_connections (LRU): `a` is the lower (address, port) in memory order. */
@@ -280,6 +282,65 @@ struct weft_connection {
 };
 WEFT_ASSERT_SIZE(struct weft_connection, 128);
 
+/* ---- evidence against backends ---- */
+
+/* Key of weft_evidence (LRU): a backend as connections name it. */
+struct weft_evidence_key {
+	struct weft_address address;
+	__be16 port;
+	__u8 protocol;	/* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 pad;
+};
+WEFT_ASSERT_SIZE(struct weft_evidence_key, 20);
+
+/* Openings of this node's endpoints to a backend since its first failure. Times are of the last
+ * one, nanoseconds of CLOCK_MONOTONIC to the tick, 0 for none; counts wrap. */
+struct weft_evidence {
+	__u64 answered_at;
+	__u64 silent_at;
+	__u64 refused_at;
+	__u64 unreachable_at;
+	__u32 answered;		/* by anything but a RST */
+	__u32 openings;		/* connections that failed at least once */
+	__u32 silent;		/* SYNs sent again without an answer */
+	__u32 refused;		/* RST in answer to a SYN */
+	__u32 unreachable;	/* ICMP errors in answer to a SYN; UDP: port unreachable only */
+	__u32 node;		/* of the last failure: index into weft_nodes */
+	__u32 ifindex;		/* host side of the veth pair of its opener */
+	__u16 cluster;
+	__u16 pad;
+};
+WEFT_ASSERT_SIZE(struct weft_evidence, 64);
+
+/* ---- probes of other nodes, answered in the agent's name while its lease lasts ---- */
+
+enum {
+	WEFT_LEASE_MILLISECONDS = 10000,	/* a lease's length after its last renewal */
+	WEFT_PROBES_PER_SECOND_MAX = 1000,	/* answered on one CPU */
+};
+
+/* Elements of weft_responder. */
+enum weft_responder_word {
+	WEFT_RESPONDER_RENEWED,		/* when the lease was, nanoseconds of CLOCK_MONOTONIC; 0: none */
+	WEFT_RESPONDER_INSTANCE,	/* of the agent */
+	WEFT_RESPONDER_WORDS,
+};
+
+/* First byte of a datagram to the health port, which heartbeats (1) and gossip (2) share, and "wft". */
+enum weft_probe_kind {
+	WEFT_PROBE_QUESTION = 0x03776674,
+	WEFT_PROBE_ANSWER = 0x04776674,
+};
+
+/* The whole of a UDP datagram; question and answer are equally long, so that nothing is amplified. */
+struct weft_probe {
+	__be32 kind;		/* enum weft_probe_kind */
+	__be32 age;		/* milliseconds since the lease was renewed; question: not looked at */
+	__be64 nonce;		/* the prober's */
+	__be64 instance;	/* the agent's; question: not looked at */
+};
+WEFT_ASSERT_SIZE(struct weft_probe, 24);
+
 /* ---- counters and events ---- */
 
 /* Element of weft_counters (per CPU), indexed by enum weft_drop_reason, then from
@@ -310,6 +371,11 @@ enum weft_counter {
 	WEFT_COUNTER_ENCAPSULATED,
 	WEFT_COUNTER_DELIVERED,
 	WEFT_COUNTER_TO_HOST,			/* every packet left to the host's stack */
+	/* Openings of endpoints here, in the order of enum evidence_failure. */
+	WEFT_COUNTER_OPENINGS_SILENT,		/* SYNs sent again without an answer */
+	WEFT_COUNTER_OPENINGS_REFUSED,
+	WEFT_COUNTER_OPENINGS_UNREACHABLE,
+	WEFT_COUNTER_PROBES_ANSWERED,		/* in the agent's name */
 	WEFT_COUNTER_END,
 };
 _Static_assert(WEFT_DROP_END <= WEFT_COUNTER_FIRST, "drop reasons reach into the counters");
@@ -356,14 +422,18 @@ struct weft_config {
 	__u64 tcp_idle_nanoseconds;
 	__u64 tcp_opening_nanoseconds;
 	__u64 other_idle_nanoseconds;
+	__be16 health_port;			/* UDP; 0 answers no probes */
+	__u16 pad0;
+	__u32 pad1;
 };
-WEFT_ASSERT_SIZE(struct weft_config, 56);
+WEFT_ASSERT_SIZE(struct weft_config, 64);
 
 #ifdef __bpf__
 /* No map names these: keeps them in the object's type information, which a test compares with Swift's
  * layout. */
 static const struct weft_list *const weft_list_type __attribute__((used));
 static const struct weft_event *const weft_event_type __attribute__((used));
+static const struct weft_probe *const weft_probe_type __attribute__((used));
 #endif
 
 /* ---- the embedded object ---- */

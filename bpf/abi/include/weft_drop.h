@@ -28,7 +28,8 @@
 	X(TTL_EXCEEDED, "ttl_exceeded", "The packet's hop limit ran out.") \
 	X(REWRITE_FAILED, "rewrite_failed", "The kernel refused to change the packet.") \
 	X(UNSUPPORTED_TRANSPORT, "unsupported_transport", "The service address was used with a protocol it does not serve.") \
-	X(INVALID_ARP, "invalid_arp", "An ARP or neighbour message claims an address that is not the endpoint's.")
+	X(INVALID_ARP, "invalid_arp", "An ARP or neighbour message claims an address that is not the endpoint's.") \
+	X(PROBE_RATE, "probe_rate", "More probes arrived in a second than are answered.")
 
 enum weft_drop_reason {
 #define WEFT_DROP_ENUM(name, label, sentence) WEFT_DROP_##name,
