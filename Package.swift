@@ -143,7 +143,9 @@ let package = Package(
             dependencies: [
                 "MeshModel", "MeshAdmin", "MeshLab", "MeshDatapath", "BPF", "CMeshABI", "Netlink",
                 "MeshReplication", "MeshTrust", "MeshTransport", "MeshJournal", "MeshLease",
-                "MeshEtcd", "MeshStore", "MeshAgent", log, crypto, lifecycle, arguments,
+                "MeshEtcd", "MeshStore", "MeshMembership", "MeshAgent", "MeshSimulation", log,
+                crypto,
+                lifecycle, arguments,
             ],
             swiftSettings: strict),
 
@@ -187,8 +189,8 @@ let package = Package(
         tests(
             "CorpusTests",
             [
-                "MeshModel", "MeshReplication", "MeshReachability", "MeshLease", "MeshKubernetes",
-                "MeshTransport", "MeshAgent", crypto,
+                "MeshModel", "MeshReplication", "MeshReachability", "MeshMembership", "MeshLease",
+                "MeshKubernetes", "MeshTransport", "MeshAgent", crypto,
             ]),
         tests("MeshLeaseTests", ["MeshModel", "MeshLease", "MeshSimulation"]),
         tests(

@@ -39,6 +39,7 @@ let package = Package(
         decoders("MeshModel", isWhole: true),
         decoders("MeshReplication", ["MeshModel", collections, crypto], isWhole: true),
         decoders("MeshReachability", ["MeshModel", collections], isWhole: true),
+        decoders("MeshMembership", ["MeshModel", collections], isWhole: true),
         decoders("MeshLease"),
         decoders("MeshKubernetes", ["MeshModel", yams]),
         decoders("MeshTransport", ["MeshModel", crypto]),
@@ -48,8 +49,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "MeshModel", "MeshReplication", "MeshReachability", "MeshLease", "MeshKubernetes",
-                "MeshTransport", "MeshAgent", crypto,
+                "MeshModel", "MeshReplication", "MeshReachability", "MeshMembership", "MeshLease",
+                "MeshKubernetes", "MeshTransport", "MeshAgent", crypto,
             ], path: "Tests/CorpusTests/Targets", swiftSettings: instrumented),
 
         .systemLibrary(name: "CLibFuzzer", path: "CLibFuzzer"),

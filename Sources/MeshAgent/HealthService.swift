@@ -59,6 +59,8 @@ actor HealthService: Service {
     private var verdicts: VerdictEngine
     private var liveness: NodeLiveness
     private var membership: Membership
+    /// Accused nodes whose kernels have answered.
+    private var vouched: Set<NodeID> = []
     /// Names of the own cluster's nodes by what testimonies call them.
     private var names: [UInt64: String] = [:]
     /// How far this node's replicas are, to compare with what heartbeats say.
@@ -272,6 +274,11 @@ actor HealthService: Service {
     }
 
     private func receive(_ answer: ResponderAnswer) {
+        if vouched.insert(answer.peer).inserted {
+            history.note(
+                answer.peer.cluster, node: answer.peer.name, at: answer.arrival,
+                "its kernel answers: only its agent is silent, for ten seconds at most")
+        }
         apply(liveness.answered(answer.peer, at: answer.arrival))
         schedule()
     }
@@ -338,6 +345,7 @@ actor HealthService: Service {
             guard let node = NodeID(cluster: own.cluster, name: change.name),
                 let belief = NodeLiveness.Belief(change.to)
             else { continue }
+            if belief == .live { vouched.remove(node) }
             apply(liveness.believe(node, belief, at: now))
         }
     }

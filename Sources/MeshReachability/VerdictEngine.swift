@@ -195,11 +195,16 @@ public struct VerdictEngine: Sendable {
             .verdictChanged(cluster, from: from, to: to, standings.values[index].evidence))
     }
 
+    /// A relay that is late accuses nobody, but what it hears lives: left out as well, it would leave the
+    /// one dead path of another relay to be all there is.
     private func evidence(for cluster: ClusterID, at now: Instant) -> Evidence {
         var evidence = Evidence()
-        for view in relays.values where view.isCounted(at: now, parameters) {
+        for view in relays.values where view.isFresh(at: now, parameters) {
+            let isCounted = view.isCounted(at: now, parameters)
             for path in view.paths
-            where path.remote.cluster == cluster && path.state != .unknown {
+            where path.remote.cluster == cluster
+                && (path.state == .up || isCounted && path.state != .unknown)
+            {
                 evidence.count(path, parameters)
             }
         }
@@ -208,7 +213,7 @@ public struct VerdictEngine: Sendable {
 
     private func wakeAfter(_ now: Instant) -> Instant? {
         var wakes = standings.values.compactMap { $0.nextWake(after: now) }
-        for view in relays.values where view.isCounted(at: now, parameters) {
+        for view in relays.values where view.isFresh(at: now, parameters) {
             wakes.append(view.receivedAt + parameters.relaySilence + .nanoseconds(1))
         }
         if let doubtfulUntil { wakes.append(doubtfulUntil) }
@@ -242,8 +247,12 @@ private struct RelayView: Sendable {
         return true
     }
 
+    func isFresh(at now: Instant, _ parameters: ReachabilityParameters) -> Bool {
+        now - receivedAt <= parameters.relaySilence
+    }
+
     func isCounted(at now: Instant, _ parameters: ReachabilityParameters) -> Bool {
-        !isAbstaining && now - receivedAt <= parameters.relaySilence
+        !isAbstaining && isFresh(at: now, parameters)
     }
 }
 

@@ -19,9 +19,11 @@ struct VerdictEngineTests {
         for cluster in [Self.two, Self.three] { engine.add(cluster, at: now) }
     }
 
-    /// Relay i reports `missed[i]` missing beats on its path to `cluster`; nil abstains.
+    /// Relay i reports `missed[i]` missing beats on its path to `cluster`; nil abstains, and so do
+    /// those that are late.
     mutating func report(
-        _ missed: [Int?], of cluster: ClusterID = two, drain: DrainDeclaration = .never
+        _ missed: [Int?], of cluster: ClusterID = two, drain: DrainDeclaration = .never,
+        late: Set<Int> = []
     ) {
         sequence += 1
         for (index, missed) in missed.enumerated() {
@@ -35,7 +37,7 @@ struct VerdictEngineTests {
             engine.receive(
                 RelayReport(
                     relay: "\(cluster)-\(index)", sequence: sequence, instance: 1,
-                    isAbstaining: missed == nil, paths: [path]),
+                    isAbstaining: missed == nil || late.contains(index), paths: [path]),
                 at: now, into: &effects)
         }
     }
@@ -66,6 +68,27 @@ struct VerdictEngineTests {
         #expect(verdict() == expected)
         #expect(engine.word(of: Self.two)?.weight == (expected == .up ? 255 : 0))
         #expect(engine.word(of: Self.two)?.generation == (expected == .unreachable ? 1 : 0))
+    }
+
+    @Test("relays that are late accuse nobody, but what they hear lives")
+    mutating func lateness() {
+        report([0, 0, 0])
+        settle()
+        // One relay's peer is dead; without the others' word it would be all there is.
+        for missed in 0...9 {
+            now = now + .milliseconds(200)
+            report([missed, 0, 0], late: [1, 2])
+            #expect(verdict() == .up)
+        }
+        #expect(engine.evidence(of: Self.two)?.counted == 3)
+        report([0, 9, 9], late: [1, 2])
+        #expect(verdict() == .up && engine.evidence(of: Self.two)?.counted == 1)
+        // What a relay said that is no longer heard counts for nothing, late or not.
+        now = now + .milliseconds(600)
+        report([9], late: [])
+        now = now + .milliseconds(600)
+        engine.tick(at: now, into: &effects)
+        #expect(engine.evidence(of: Self.two)?.counted == 1)
     }
 
     @Test("unknown is not dead: weight 255 until something is known")
