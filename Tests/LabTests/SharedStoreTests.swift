@@ -81,7 +81,8 @@ import Testing
             try await awaitSlices(lab, "late", at: second)
 
             // The journals go, too: only etcd and the other cluster know the ledger.
-            try await lab.endAgents("alpha")
+            // Without a relay the cluster looks dead to others, who reset what they have with it.
+            let blow = try await lab.endAgents("alpha")
             for node in alpha.nodes {
                 for name in try LabFolder.names(in: "\(lab.plan.folder(of: node))/state")
                 where name.contains(".db") {
@@ -96,7 +97,7 @@ import Testing
                 return ledgers.contains { $0.cluster.name == "alpha" && $0.epoch >= 3 } ? true : nil
             }
             for node in lab.plan.nodes { try await awaitSlices(lab, "late", at: node) }
-            let failures = try load.records().failures
+            let failures = try load.records().failures.filter { $0.end < blow.began }
             #expect(failures.isEmpty, "\(failures.prefix(3))")
         }
     }
