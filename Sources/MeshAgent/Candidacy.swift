@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshLease
+import MeshModel
 import MeshReplication
 
 /// What a node has that may publish its cluster's ledger: a claim to the lease, and the CA.
@@ -11,7 +12,7 @@ struct Candidacy: Sendable {
     var keeper: LeaseKeeper
     /// Makes the ledger of an epoch: a new key, delegated by the cluster's CA.
     let delegate: @Sendable (_ epoch: UInt32) throws -> Ledger
-    var generator: SplitMix
+    var generator: SplitMix64
     /// The epoch that this node asked the lease store for.
     var asked: UInt32?
     /// Identity numbers below this were taken when this node asked for its epoch.
@@ -27,21 +28,6 @@ struct Candidacy: Sendable {
     ) {
         self.keeper = keeper
         self.delegate = delegate
-        generator = SplitMix(seed: seed)
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): spreads moments, protects nothing.
-struct SplitMix: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
+        generator = SplitMix64(seed: seed)
     }
 }

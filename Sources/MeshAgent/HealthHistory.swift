@@ -37,6 +37,11 @@ struct HealthHistory: Sendable {
                     ? "relay \(report.relay) was held up itself: its paths don't count for now"
                     : "relay \(report.relay) is on time again")
         }
+        // Several times a second, nearly always the same.
+        let isSame = former?.paths.elementsEqual(report.paths) {
+            $0.remote == $1.remote && $0.state == $1.state
+        }
+        if isSame == true { return }
         let before = Dictionary(
             (former?.paths ?? []).map { ($0.remote, $0.state) }, uniquingKeysWith: { $1 })
         for path in report.paths where path.state != before[path.remote] ?? .unknown {

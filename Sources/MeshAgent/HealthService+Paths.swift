@@ -3,34 +3,48 @@
 import MeshModel
 import MeshReachability
 
+/// A path as one relay of this cluster reports it.
+struct ReportedPath: Sendable {
+    let status: PathStatus
+    /// False for a relay that is late: what it hears lives, but it accuses nobody.
+    let isPunctual: Bool
+}
+
 // MARK: What all relays of this cluster hear together
 
 extension HealthService {
-    /// Relays of a cluster that any relay of this one hears: each has its own paths, so one report
-    /// alone would make a majority of every claim.
-    func reachable(of cluster: ClusterID, at now: Instant) -> [NodeID] {
-        let heard = paths(to: cluster, at: now).filter { $0.state == .up }
-        return Set(heard.map(\.remote)).sorted()
+    /// Paths of all relays that reported lately, by the cluster they lead to: each relay has its own, so
+    /// one report alone would make a majority of every claim.
+    func reportedPaths(at now: Instant) -> [ClusterID: [ReportedPath]] {
+        var paths: [ClusterID: [ReportedPath]] = [:]
+        for report in reports.values
+        where now - (reportedAt[report.relay] ?? .zero) <= parameters.relaySilence {
+            for status in report.paths {
+                paths[status.remote.cluster, default: []].append(
+                    ReportedPath(status: status, isPunctual: !report.isAbstaining))
+            }
+        }
+        return paths
+    }
+}
+
+extension [ReportedPath] {
+    /// Relays at the other end that any of this one's hears.
+    var reachable: [NodeID] {
+        Set(filter { $0.status.state == .up }.map(\.status.remote)).sorted()
     }
 
-    /// What this cluster's relays can say of another one's nodes: whom any of them hears, and whom
-    /// none does any more.
-    func testimonies(for cluster: ClusterID, at now: Instant) -> [Testimony] {
+    /// What can be said of the other cluster's nodes: whom any relay hears, and whom none does any more.
+    var testimonies: [Testimony] {
         var heard: [String: Bool] = [:]
-        for path in paths(to: cluster, at: now) {
-            switch path.state {
-            case .up: heard[path.remote.name] = true
-            case .down: heard[path.remote.name] = heard[path.remote.name] ?? false
-            case .unknown, .suspect: break
+        for path in self {
+            let name = path.status.remote.name
+            switch path.status.state {
+            case .up: heard[name] = true
+            case .down where path.isPunctual: heard[name] = heard[name] ?? false
+            case .down, .unknown, .suspect: break
             }
         }
         return heard.sorted { $0.key < $1.key }.map { Testimony(about: $0.key, isHeard: $0.value) }
-    }
-
-    /// As the relays of this cluster report them that were on time of late.
-    private func paths(to cluster: ClusterID, at now: Instant) -> [PathStatus] {
-        reports.values.filter {
-            !$0.isAbstaining && now - (reportedAt[$0.relay] ?? .zero) <= parameters.relaySilence
-        }.flatMap(\.paths).filter { $0.remote.cluster == cluster }
     }
 }

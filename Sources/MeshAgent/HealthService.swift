@@ -40,6 +40,10 @@ actor HealthService: Service {
         }
     }
 
+    /// Between two renewals of the lease by which the kernel answers for this agent. From the own loop,
+    /// so that the answers' age shows when it stalls.
+    private static let leaseInterval = TimeAmount.milliseconds(500)
+
     nonisolated let unownedExecutor: UnownedSerialExecutor
     /// One reader; unbounded, for each event follows a change of a verdict or a report interval.
     nonisolated let events: AsyncStream<Event>
@@ -98,10 +102,6 @@ actor HealthService: Service {
         (events, continuation) = AsyncStream.makeStream()
     }
 
-    /// Between two renewals of the lease by which the kernel answers for this agent. From this loop,
-    /// so that the answers' age shows when it stalls.
-    private static let leaseInterval = TimeAmount.milliseconds(500)
-
     func run() async throws {
         let instance = instance
         datapath.renewLease(of: instance, at: .monotonicNow)
@@ -112,34 +112,21 @@ actor HealthService: Service {
         restoreOwnCluster(at: .monotonicNow)
         datapath.setNode(own, LivenessWord(verdict: .up, weight: .max, generation: 0))
         await withDiscardingTaskGroup { group in
-            group.addTask {
-                for await arrival in self.socket.heartbeats.cancelOnGracefulShutdown() {
-                    await self.receive(arrival)
-                }
-            }
-            group.addTask {
-                for await arrival in self.socket.gossip.cancelOnGracefulShutdown() {
-                    await self.receive(arrival)
-                }
-            }
-            group.addTask {
-                for await answer in self.socket.answers.cancelOnGracefulShutdown() {
-                    await self.receive(answer)
-                }
-            }
-            group.addTask {
-                for await suspicion in self.suspicions.cancelOnGracefulShutdown() {
-                    await self.take(suspicion)
-                }
-            }
-            group.addTask {
-                for await input in self.inputs.cancelOnGracefulShutdown() {
-                    await self.take(input)
-                }
-            }
+            group.addTask { await self.serve(self.socket.heartbeats) { $0.receive($1) } }
+            group.addTask { await self.serve(self.socket.gossip) { $0.receive($1) } }
+            group.addTask { await self.serve(self.socket.answers) { $0.receive($1) } }
+            group.addTask { await self.serve(self.suspicions) { $0.take($1) } }
+            group.addTask { await self.serve(self.inputs) { $0.take($1) } }
         }
         timer?.cancel()
         continuation.finish()
+    }
+
+    private func serve<Element: Sendable>(
+        _ stream: AsyncStream<Element>,
+        _ body: @Sendable (isolated HealthService, Element) -> Void
+    ) async {
+        for await element in stream.cancelOnGracefulShutdown() { body(self, element) }
     }
 
     /// The own cluster has no paths: only its drain, and the ramp behind one, change its word.
@@ -361,11 +348,11 @@ actor HealthService: Service {
             compareHeads(of: path.remote.cluster, at: now, into: &effects)
         }
         reportedAt[report.relay] = now
+        let paths = reportedPaths(at: now)
         for cluster in Set(report.paths.map(\.remote.cluster)).sorted() {
-            apply(
-                liveness.setReachable(relays: reachable(of: cluster, at: now), of: cluster, at: now)
-            )
-            monitor.testify(testimonies(for: cluster, at: now), to: cluster)
+            let reported = paths[cluster] ?? []
+            apply(liveness.setReachable(relays: reported.reachable, of: cluster, at: now))
+            monitor.testify(reported.testimonies, to: cluster)
         }
     }
 

@@ -128,7 +128,7 @@ extension StateService {
     func committed(_ batch: PublishedBatch) {
         let owner = core.configuration.cluster
         let isNewest = core.synchroniser.head(of: owner)?.position == batch.position
-        if isNewest, mustSave(owner) {
+        if isNewest, journaled[owner] == nil || mustSave(owner) {
             save(owner)
         } else if let written = journaled[owner], batch.position > written {
             journaled[owner] = batch.position

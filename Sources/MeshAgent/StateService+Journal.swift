@@ -48,10 +48,10 @@ extension StateService {
         }
     }
 
-    /// Whether a checkpoint of the owner is due, or the journal lacks one to follow.
+    /// Whether a checkpoint of the owner is due. One that was read from disk and hasn't changed since
+    /// has none, though the journal lacks one to follow.
     func mustSave(_ owner: ClusterID) -> Bool {
-        journaled[owner] == nil || unsaved.contains(owner)
-            || core.synchroniser.isCheckpointDue(of: owner)
+        unsaved.contains(owner) || core.synchroniser.isCheckpointDue(of: owner)
     }
 
     func stored(_ position: Position) {

@@ -26,8 +26,7 @@ struct Member: Sendable {
         self.name = name
         addedAt = moment.time
         since = moment.now
-        // FNV-1a.
-        nameHash = name.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        nameHash = FNV1a(name.utf8).value
     }
 
     var isGone: Bool { state >= .dead }

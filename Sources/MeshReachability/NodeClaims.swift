@@ -12,9 +12,12 @@ struct NodeClaims: Sendable {
 
     private var clusters: OrderedDictionary<ClusterID, Cluster> = [:]
 
-    mutating func setReachable(_ relays: [NodeID], of cluster: ClusterID) {
-        clusters[cluster, default: Cluster()].reachable =
-            OrderedSet(relays.filter { $0.cluster == cluster })
+    /// - Returns: whether others count now than did.
+    mutating func setReachable(_ relays: [NodeID], of cluster: ClusterID) -> Bool {
+        let reachable = OrderedSet(relays.filter { $0.cluster == cluster })
+        guard clusters[cluster, default: Cluster()].reachable != reachable else { return false }
+        clusters[cluster, default: Cluster()].reachable = reachable
+        return true
     }
 
     mutating func receive(dead: [NodeID], from relay: NodeID) {

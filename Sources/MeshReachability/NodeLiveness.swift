@@ -56,6 +56,17 @@ public struct NodeLiveness: Sendable {
         var isDoubted: Bool {
             belief == .suspect || belief == .dead && word.verdict != .unreachable
         }
+
+        /// When time alone may change its word; a remote node has no belief.
+        func deadline(_ parameters: ReachabilityParameters) -> Instant? {
+            let isOut = word.verdict == .unreachable
+            return switch belief {
+            case .live where isOut: returnedAt.map { $0 + parameters.nodeHold }
+            case .dead where !isOut:
+                answeredAt.map { $0 + parameters.answerPatience + .nanoseconds(1) }
+            default: heardAt.map { $0 + parameters.nodeTimeout + .nanoseconds(1) }
+            }
+        }
     }
 
     public init(own: ClusterID, parameters: ReachabilityParameters = .default) {
@@ -120,6 +131,7 @@ public struct NodeLiveness: Sendable {
 
     /// Nodes whose kernels are to be asked now: ask again when ``nextWake`` has come.
     public mutating func takeProbes(at now: Instant) -> [NodeID] {
+        guard let wake = nextWake, wake <= now else { return [] }
         var due: [NodeID] = []
         for index in nodes.values.indices
         where nodes.values[index].nextProbe.map({ $0 <= now }) == true {
@@ -135,8 +147,7 @@ public struct NodeLiveness: Sendable {
     public mutating func setReachable(
         relays: [NodeID], of cluster: ClusterID, at now: Instant
     ) -> [NodeChange] {
-        claims.setReachable(relays, of: cluster)
-        return evaluate(at: now)
+        claims.setReachable(relays, of: cluster) ? evaluate(at: now) : []
     }
 
     /// What a relay claims of its own cluster's nodes: these are dead, all others live. Claims about
@@ -218,19 +229,13 @@ public struct NodeLiveness: Sendable {
     }
 
     private mutating func plan(after now: Instant) {
-        let deadlines = nodes.values.compactMap { node in
-            node.heardAt.map { $0 + parameters.nodeTimeout + .nanoseconds(1) }
+        var next: Instant?
+        func consider(_ wake: Instant) { next = next.map { min($0, wake) } ?? wake }
+        for node in nodes.values {
+            if let deadline = node.deadline(parameters), deadline > now { consider(deadline) }
+            if let probe = node.nextProbe { consider(probe) }
         }
-        let patience = nodes.values.compactMap { node in
-            node.belief == .dead && node.word.verdict != .unreachable
-                ? node.answeredAt.map { $0 + parameters.answerPatience + .nanoseconds(1) } : nil
-        }
-        let returns = nodes.values.compactMap { node in
-            node.belief == .live && node.word.verdict == .unreachable
-                ? node.returnedAt.map { $0 + parameters.nodeHold } : nil
-        }
-        let probes = nodes.values.compactMap(\.nextProbe)
-        nextWake = ((deadlines + patience + returns).filter { $0 > now } + probes).min()
+        nextWake = next
         punctuality.ask(for: nextWake)
     }
 }

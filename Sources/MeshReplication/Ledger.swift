@@ -78,10 +78,8 @@ public struct Ledger: Sendable {
         try checkTurn(on: replica)
         guard resourceVersions.count <= ReplicationLimit.resourceVersionBytes
         else { throw .resourceVersionsTooLong(resourceVersions.count) }
-        let (effective, refused) = Self.sort(changes, against: replica)
-        let replacements = effective.map {
-            LedgerReplacement($0, former: replica.contents.value(of: $0.key).map(Array.init))
-        }
+        let (replacements, refused) = Self.sort(changes, against: replica)
+        let effective = replacements.map { LedgerChange(key: $0.key, value: $0.value) }
         var batches: [Batch] = []
         var rest = effective[...]
         while !rest.isEmpty || replica.position.epoch < epoch {
@@ -148,51 +146,64 @@ extension Ledger {
     /// few buckets, here and at every replica.
     private static func sort(
         _ changes: some Sequence<LedgerChange>, against replica: Replica
-    ) -> (effective: [LedgerChange], refused: [RefusedRecord]) {
+    ) -> (effective: [LedgerReplacement], refused: [RefusedRecord]) {
         let latest = Dictionary(changes.map { ($0.key, $0) }) { _, last in last }
-        var effective: [LedgerChange] = []
+        var effective: [PlacedChange] = []
         var refused: [RefusedRecord] = []
         for change in latest.values {
-            if !isLedgerKey(change.key.utf8) {
+            guard isLedgerKey(change.key.utf8) else {
                 refused.append(RefusedRecord(key: change.key, reason: "key is not 1...600 ASCII"))
-            } else if let value = change.value, value.count > ReplicationLimit.valueBytes {
+                continue
+            }
+            if let value = change.value, value.count > ReplicationLimit.valueBytes {
                 refused.append(
                     RefusedRecord(key: change.key, reason: "\(value.count) bytes are too many"))
-            } else if change.value?[...] != replica.contents.value(of: change.key) {
-                effective.append(change)
+                continue
             }
+            let former = replica.contents.value(of: change.key)
+            guard change.value?[...] != former else { continue }
+            effective.append(
+                PlacedChange(
+                    place: PackedChange(change),
+                    replacement: LedgerReplacement(change, former: former.map(Array.init))))
         }
-        let ordered = effective.map { (place: PackedChange($0), change: $0) }.sorted {
-            if ($0.change.value == nil) != ($1.change.value == nil) {
-                return $0.change.value == nil
-            }
+        effective.sort {
+            if ($0.place.value == nil) != ($1.place.value == nil) { return $0.place.value == nil }
             return PackedChange.inOrder($0.place, $1.place)
         }
-        let (fitting, excess) = fit(ordered, into: replica.contents)
+        let (fitting, excess) = fit(effective, into: replica.contents)
         return (fitting, (refused + excess).sorted { $0.key < $1.key })
+    }
+
+    private struct PlacedChange {
+        let place: PackedChange
+        let replacement: LedgerReplacement
     }
 
     /// Leaves out what would make a bucket larger than a snapshot can carry.
     private static func fit(
-        _ ordered: [(place: PackedChange, change: LedgerChange)], into contents: LedgerContents
-    ) -> (fitting: [LedgerChange], refused: [RefusedRecord]) {
+        _ ordered: [PlacedChange], into contents: LedgerContents
+    ) -> (fitting: [LedgerReplacement], refused: [RefusedRecord]) {
         var sizes: [Int: Int] = [:]
+        var fitting: [LedgerReplacement] = []
         var refused: [RefusedRecord] = []
-        let fitting = ordered.filter { place, change in
-            let former = contents.value(of: change.key).map {
+        for change in ordered {
+            let place = change.place
+            let former = change.replacement.former.map {
                 PackedChange.size(key: place.key.count, value: $0.count)
             }
             let before = sizes[place.bucket] ?? contents.buckets[place.bucket].bytes.count
             let after = before + place.size - (former ?? 0)
             guard after <= ReplicationLimit.bucketBytes || after <= before else {
                 refused.append(
-                    RefusedRecord(key: change.key, reason: "too many large records beside it"))
-                return false
+                    RefusedRecord(
+                        key: change.replacement.key, reason: "too many large records beside it"))
+                continue
             }
             sizes[place.bucket] = after
-            return true
+            fitting.append(change.replacement)
         }
-        return (fitting.map(\.change), refused)
+        return (fitting, refused)
     }
 
     private func prefixThatFits(
