@@ -42,7 +42,7 @@ extension AdminBridge {
             reasons.append("the ledger of cluster \(name) can't be written down")
         }
         if let fault = core.candidacy?.fault { reasons.append("the CA can't delegate: \(fault)") }
-        reasons += peerProblems.map(\.description)
+        reasons += await trust.peerProblems.map(\.description)
         let failing = await reconciliation.failures
         reasons += failing
         if !core.isComplete { reasons.append("not every cluster's state has arrived yet") }

@@ -13,7 +13,6 @@ import MeshTransport
 /// Answers the admin protocol from the agent's parts.
 struct AdminBridge: AdminProvider {
     let configuration: AgentConfiguration
-    let peerProblems: [ConfigurationError]
     let startedAt: Instant
     let store: MeshStore
     let datapath: any Datapath
@@ -21,6 +20,7 @@ struct AdminBridge: AdminProvider {
     let state: StateService
     let health: HealthService
     let backends: BackendHealthService
+    let trust: TrustService
     let reconciliation: ReconcileService
     let statistics: TransportStatistics
     let hub: FlowHub<FlowEvent>

@@ -140,7 +140,8 @@ public enum Agent {
             held: Set(endpoints.endpoints.map(\.object)),
             now: .bootNow, into: &effects)
         core.gossipKeys = socket.gossipKeys
-        for stored in recovered.ledgers {
+        let owners = Set([configuration.cluster] + peers.map(\.id))
+        for stored in recovered.ledgers where owners.contains(stored.owner) {
             core.restore(
                 stored, age: recovered.ages[stored.owner], at: .bootNow, into: &effects)
         }
@@ -174,24 +175,22 @@ public enum Agent {
         let reconciliation = ReconcileService(
             store: store, datapath: datapath, isRestart: isRestart, log: log)
         let hub = FlowHub<FlowEvent>()
+        let trustFiles = TrustService(
+            configuration: configuration, folder: peerFolder,
+            notAfter: trust.security.credentials.notAfter, links: links, state: state, log: log)
         let bridge = AdminBridge(
-            configuration: configuration, peerProblems: peerFolder.problems, startedAt: startedAt,
-            store: store, datapath: datapath, endpointManager: endpoints, state: state,
-            health: health, backends: backends, reconciliation: reconciliation,
-            statistics: statistics, hub: hub)
+            configuration: configuration, startedAt: startedAt, store: store, datapath: datapath,
+            endpointManager: endpoints, state: state, health: health, backends: backends,
+            trust: trustFiles, reconciliation: reconciliation, statistics: statistics, hub: hub)
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
                 folder: configuration.paths.run, metricsPort: configuration.metricsPort),
             logger: log)
         let flows = FlowService(datapath: datapath, hub: hub, log: log)
-        let renewal = TrustRenewal(
-            configuration: configuration, peers: peers,
-            notAfter: trust.security.credentials.notAfter, links: links, state: state, log: log)
-
         // Stopped from the last to the first: the reader of the links ends with them.
         var services: [any Service] = [
-            reconciliation, socket, health, backends, state, links, renewal, flows, admin,
+            reconciliation, socket, health, backends, state, links, trustFiles, flows, admin,
         ]
         if let etcd {
             services.insert(EtcdService(client: etcd), at: 0)

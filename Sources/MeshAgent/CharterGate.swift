@@ -11,7 +11,7 @@ enum RecordDecision: Hashable, Sendable {
 }
 
 /// Decides which records of other clusters are seen here: those inside their charter, as many as its
-/// quotas allow.
+/// quotas allow. A cluster without a charter, as the own one, may announce everything.
 ///
 /// What is accepted stays so while it is updated; whoever comes when a quota is full is refused, and
 /// has its turn, in the order of the keys, when something is removed. So which records are accepted
@@ -26,16 +26,11 @@ struct CharterGate: Sendable {
     /// What ``readmissible(of:)`` names at once.
     static let readmissionsAtOnce = 256
 
-    private var owners: [ClusterID: Owner]
+    private let remembered: Int
+    private var owners: [ClusterID: Owner] = [:]
 
-    /// - Parameters:
-    ///   - peers: other clusters than these, as the own one, may announce everything.
-    ///   - remembered: refused keys for each cluster.
-    init(_ peers: [PeerCluster], remembered: Int = Self.rememberedRefusals) {
-        owners = Dictionary(
-            peers.map { ($0.id, Owner(charter: $0.charter, remembered: remembered)) }
-        ) { first, _ in first }
-    }
+    /// - Parameter remembered: refused keys for each cluster.
+    init(remembered: Int = Self.rememberedRefusals) { self.remembered = remembered }
 
     /// Whether a record that is new or has changed is seen from now on. A refused one must not be seen
     /// at its former value either.
@@ -48,11 +43,10 @@ struct CharterGate: Sendable {
         owners[cluster]?.drop(key, Kind(key))
     }
 
-    /// The cluster's ledger is gone as a whole.
-    mutating func forget(_ cluster: ClusterID) {
-        owners[cluster] = owners[cluster].map {
-            Owner(charter: $0.charter, remembered: $0.remembered)
-        }
+    /// A cluster's charter is this from now on, nil for a cluster that is no peer any more. What was
+    /// decided is forgotten: the caller has all its records judged.
+    mutating func set(_ charter: Charter?, of cluster: ClusterID) {
+        owners[cluster] = charter.map { Owner(charter: $0, remembered: remembered) }
     }
 
     /// Keys that were refused and for which there is room now: the caller has them judged, or says

@@ -165,7 +165,7 @@ actor HealthService: Service {
             datapath.setCluster(cluster, verdicts.word(of: cluster) ?? held)
         }
         for cluster in self.plan.clusters where !plan.clusters.contains(cluster) {
-            verdicts.remove(cluster)
+            forget(cluster)
         }
         for node in plan.nodes where node != own && liveness.word(of: node) == nil {
             let held = datapath.nodeWord(node)
@@ -188,6 +188,20 @@ actor HealthService: Service {
             verdicts.use(plan.inUse, at: now, into: &verdictEffects)
             monitor.configure(plan.paths, at: now, into: &effects)
         }
+    }
+
+    /// A cluster is no peer any more. Should it come again it is as new; only its generation goes on,
+    /// for there may be flows of former ones.
+    private func forget(_ cluster: ClusterID) {
+        verdicts.remove(cluster)
+        verdictSince[cluster] = nil
+        positions[cluster] = nil
+        heads[cluster] = nil
+        datapath.setCluster(
+            cluster,
+            LivenessWord(
+                verdict: .unknown, weight: .max,
+                generation: datapath.clusterWord(cluster).generation))
     }
 
     private func take(_ claim: Message.DeadNodes) {

@@ -22,18 +22,26 @@ public struct PeerCluster: Hashable, Sendable {
 /// The peers folder, read: usable peers, and why a file is not.
 public struct PeerFolder: Sendable {
     public static let maximumPeers = 4095
-    public var peers: [PeerCluster] = []
-    public var problems: [ConfigurationError] = []
+    public var peers: [PeerCluster] { files.map(\.peer) }
+    public private(set) var problems: [ConfigurationError] = []
+    /// In the order of the files' names.
+    private var files: [(name: String, peer: PeerCluster)] = []
 
     /// Reads every `.yaml` file of the folder in the order of their names. A file that can't be used,
     /// repeats a name or an ID, or overlaps an earlier cluster's prefixes is left out and reported.
-    public init(folder: String, own configuration: AgentConfiguration) {
+    ///
+    /// - Parameter former: what the folder said last. A file that is there but can't be used any more
+    ///   says what it said then; so does a folder that can't be listed.
+    public init(
+        folder: String, own configuration: AgentConfiguration, former: PeerFolder? = nil
+    ) {
         let names: [String]
         do {
             names = try FileManager.default.contentsOfDirectory(atPath: folder)
                 .filter { $0.hasSuffix(".yaml") }.sorted()
         } catch {
             problems.append(ConfigurationError(folder, "can't be listed: \(error)"))
+            files = former?.files ?? []
             return
         }
         if names.count > Self.maximumPeers {
@@ -46,11 +54,14 @@ public struct PeerFolder: Sendable {
             do {
                 let peer = try PeerCluster(file: file)
                 try check(peer, file: file, own: configuration)
-                peers.append(peer)
-            } catch let error as ConfigurationError {
-                problems.append(error)
+                files.append((name, peer))
             } catch {
-                problems.append(ConfigurationError(file, "\(error)"))
+                problems.append(
+                    error as? ConfigurationError ?? ConfigurationError(file, "\(error)"))
+                guard let known = former?.files.first(where: { $0.name == name })?.peer,
+                    (try? check(known, file: file, own: configuration)) != nil
+                else { continue }
+                files.append((name, known))
             }
         }
     }

@@ -56,6 +56,12 @@ struct RecordTables {
         writeRows(of: objects)
     }
 
+    /// A cluster is no peer any more, and its records are deleted: nothing else is kept of it.
+    mutating func forget(_ cluster: ClusterID) {
+        quarantine[cluster] = nil
+        lastGood[cluster] = nil
+    }
+
     private mutating func writeRows(of objects: Set<ObjectName>) {
         let records = ownEndpoints.values.filter { objects.contains($0.object) }
         let rows = records.flatMap {

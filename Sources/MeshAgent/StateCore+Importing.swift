@@ -79,17 +79,6 @@ extension StateCore {
         }
     }
 
-    /// CAs of clusters have other keys: what they delegated before stays in force.
-    mutating func trust(
-        _ authorities: [ClusterID: LedgerAuthority], into effects: inout [StateEffect]
-    ) {
-        perform(&effects) { core, replication -> Void in
-            for (owner, authority) in authorities.sorted(by: { $0.key < $1.key }) {
-                core.synchroniser.trust(authority, of: owner, into: &replication)
-            }
-        }
-    }
-
     // MARK: From the journal
 
     /// Takes up an owner's replica as this node's disk holds it, before there are links.

@@ -88,7 +88,8 @@ extension StateCore {
     mutating func settle(into effects: inout [StateEffect]) {
         hasMoved = true
         let basis = PlanBasis(
-            nodes: store.read { $0.nodes.revision }, inUse: tables.clustersInUse)
+            nodes: store.read { $0.nodes.revision }, peers: peers,
+            inUse: tables.clustersInUse)
         if basis != planBasis {
             planBasis = basis
             writeOwnPrefixes()

@@ -33,7 +33,7 @@ struct StateCore {
     static let completionPatience = Duration.seconds(5)
 
     let configuration: AgentConfiguration
-    let peers: [PeerCluster]
+    var peers: [PeerCluster] = []
     let store: MeshStore
     /// Of the own cluster, in the order of their rank.
     let relays: [String]
@@ -93,6 +93,7 @@ struct StateCore {
     /// What the health plan follows from; it is made anew when this changes.
     struct PlanBasis: Equatable, Sendable {
         let nodes: UInt64
+        let peers: [PeerCluster]
         let inUse: Set<ClusterID>
     }
     var wasUp: Set<ClusterID>
@@ -109,7 +110,6 @@ struct StateCore {
         held: Set<ObjectName> = [], now: Instant, into effects: inout [StateEffect]
     ) {
         self.configuration = configuration
-        self.peers = peers
         self.store = store
         self.candidacy = candidacy
         publisherNode =
@@ -128,31 +128,18 @@ struct StateCore {
             of: configuration.cluster)
         view = OwnClusterView(node: configuration.node.name)
         tables = RecordTables(own: configuration.node, store: store, held: held)
-        gate = CharterGate(peers)
+        gate = CharterGate()
         synchroniser = Synchroniser(
             receiptsOf: relays.contains(configuration.node.name) ? configuration.cluster : nil)
-        var replication: [ReplicationEffect] = []
-        for owner in [configuration.cluster] + peers.map(\.id) {
-            synchroniser.add(
-                owner: owner, authority: authorities[owner] ?? LedgerAuthority([]),
-                rate: peers.first { $0.id == owner }?.charter.rate,
-                window: owner == configuration.cluster
-                    ? .standard : LogWindowLimit.shared(among: peers.count),
+        writeOwnPrefixes()
+        perform(&effects) { core, replication -> Void in
+            core.synchroniser.add(
+                owner: configuration.cluster,
+                authority: authorities[configuration.cluster] ?? LedgerAuthority([]),
                 into: &replication)
         }
-        store.write { [configuration, peers] tables in
-            tables.clusters.upsert(
-                ClusterRow(
-                    id: configuration.cluster, name: configuration.clusterName,
-                    podPrefixes: configuration.podPrefixes, sourceCheck: .node, isLocal: true))
-            for peer in peers {
-                tables.clusters.upsert(
-                    ClusterRow(
-                        id: peer.id, name: peer.name, podPrefixes: peer.podPrefixes,
-                        sourceCheck: .node, isLocal: false))
-            }
-            tables.clusters.declareComplete()
-        }
+        setPeers(peers, authorities: authorities, into: &effects)
+        store.write { $0.clusters.declareComplete() }
         effects.append(.health(.declare(drain)))
         announce(into: &effects)
     }

@@ -17,6 +17,8 @@ enum StateEffect: Sendable {
     case append(ClusterID, Position, message: [UInt8])
     /// The journal needs a checkpoint of this replica before its next batch.
     case checkpoint(ClusterID)
+    /// A cluster is no peer any more: the journal forgets its replica.
+    case forget(ClusterID)
     case persistDrain(DrainDeclaration)
     case note(StateNote)
 }

@@ -95,6 +95,12 @@ final class StateJournal: Sendable {
                 checkpoints: [JournalCheckpoint(checkpoint)]), completion)
     }
 
+    func remove(
+        _ owner: ClusterID, _ completion: @escaping JournalWriter.Completion
+    ) throws(JournalError) {
+        try writer(of: owner).submit(JournalTransaction(removedOwners: [owner]), completion)
+    }
+
     /// Notes how fresh every picture is, so that a restarted agent knows how old they have become.
     func note(
         ages: [ClusterID: Duration], now: Instant, realTime: UInt64,

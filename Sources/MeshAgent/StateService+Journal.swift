@@ -13,11 +13,6 @@ extension StateService {
     /// How often the ages of all pictures are written down.
     private static let clockInterval = Duration.seconds(10)
 
-    /// The CA of a cluster has other keys now.
-    func trust(_ authorities: [ClusterID: LedgerAuthority]) {
-        step { core, effects in core.trust(authorities, into: &effects) }
-    }
-
     /// Writes something of an owner, up to `position`; what fails is written whole later.
     func write(
         _ owner: ClusterID, _ position: Position,
@@ -45,6 +40,17 @@ extension StateService {
         journaled[owner] = checkpoint.position
         write(owner, checkpoint.position) { journal, completion throws(JournalError) in
             try journal.save(checkpoint, completion)
+        }
+    }
+
+    /// What can't be removed is overwritten should the cluster be a peer again, and read by nobody else.
+    func forget(_ owner: ClusterID) {
+        journaled[owner] = nil
+        unsaved.remove(owner)
+        do throws(JournalError) {
+            try journal.remove(owner) { _ in }
+        } catch {
+            count("journal_failed")
         }
     }
 

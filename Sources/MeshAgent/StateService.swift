@@ -137,6 +137,15 @@ actor StateService: Service {
         }
     }
 
+    /// These are the peers from now on. Their certificates are in use already.
+    func setPeers(_ peers: [PeerCluster], authorities: [ClusterID: LedgerAuthority]) {
+        step { core, effects in
+            core.setPeers(peers, authorities: authorities, into: &effects)
+            core.settle(into: &effects)
+        }
+        links.updateTargets(targets)
+    }
+
     func setDraining(_ isDraining: Bool) {
         step { core, effects in
             core.setDrain(
@@ -266,6 +275,7 @@ actor StateService: Service {
                 try journal.append(owner, position, message, completion)
             }
         case .checkpoint(let owner): save(owner)
+        case .forget(let owner): forget(owner)
         case .persistDrain(let drain):
             persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
         case .note(let note): self.note(note)

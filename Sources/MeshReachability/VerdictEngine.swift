@@ -67,8 +67,11 @@ public struct VerdictEngine: Sendable {
         else { return }
         if !wasCounted, !report.isAbstaining { unsettledUntil = now + parameters.settling }
         for path in report.paths {
-            guard let index = standings.index(forKey: path.remote.cluster) else { continue }
-            if let silence = path.silence { standings.values[index].hear(of: now - silence) }
+            // A path on which nothing was heard says nothing of a drain that is known from before.
+            guard let index = standings.index(forKey: path.remote.cluster),
+                let silence = path.silence
+            else { continue }
+            standings.values[index].hear(of: now - silence)
             declare(path.drain, by: index, at: now, into: &effects)
         }
         evaluate(at: now, into: &effects)

@@ -45,7 +45,7 @@ struct Freshness: Sendable {
 /// How many changed records an owner may send: a bucket of tokens that may be overdrawn by one
 /// message, so that nothing is ever too large for it.
 struct ChangeRate: Sendable {
-    private let limit: ChangeRateLimit
+    let limit: ChangeRateLimit
     private var tokens: Double
     private var refilled: Instant?
 

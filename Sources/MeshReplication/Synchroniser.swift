@@ -74,6 +74,12 @@ extension Synchroniser {
         announce(owner, into: &effects)
     }
 
+    /// Takes so much of an owner's changes from now on; nil takes everything at once.
+    public mutating func limit(_ rate: ChangeRateLimit?, of owner: ClusterID) {
+        guard replicas[owner] != nil, rates[owner]?.limit != rate else { return }
+        rates[owner] = rate.map(ChangeRate.init)
+    }
+
     /// Forgets an owner. Its records are gone; what peers go on sending is rejected.
     public mutating func remove(
         owner: ClusterID, into effects: inout [ReplicationEffect]

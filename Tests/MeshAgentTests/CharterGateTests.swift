@@ -11,11 +11,9 @@ private let south = cluster(2)
 private func gate(_ change: (inout CharterQuota) -> Void) -> CharterGate {
     var charter = Charter(podPrefixes: prefixes("10.2.0.0/16"))
     change(&charter.quota)
-    return CharterGate([
-        PeerCluster(
-            name: ClusterName(rawValue: "south")!, id: south, addresses: [], bundle: "",
-            charter: charter)
-    ])
+    var gate = CharterGate()
+    gate.set(charter, of: south)
+    return gate
 }
 
 /// Without content: what doesn't decode counts all the same.
@@ -113,9 +111,18 @@ struct CharterGateTests {
             #expect(gate.judge(bare("endpoint/d/\(number)"), of: cluster(1)) == .accept)
         }
         #expect(gate.takes("node/a") == true)
-        gate.forget(south)
+    }
+
+    @Test("another charter begins anew; without one the cluster is no peer, and nothing is counted")
+    func replaced() {
+        var gate = gate { $0.records = 1 }
+        #expect(gate.takes("node/a") == true)
+        #expect(gate.takes("node/b") == false)
+        gate.set(Charter(podPrefixes: []), of: south)
         #expect(gate.takes("node/b") == true)
-        #expect(gate.takes("node/a") == false)
+        #expect(gate.takes("node/a") == true)
+        gate.set(nil, of: south)
+        #expect(gate.acceptedCount(of: south) == 0)
     }
 
     @Test("a hundred thousand endpoints pass by default")

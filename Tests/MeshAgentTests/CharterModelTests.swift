@@ -26,13 +26,8 @@ private struct CharterWorld {
         charter.quota.services = Int(random.next() % 10) + 1
         charter.quota.records = Int(random.next() % 50) + 1
         self.charter = charter
-        gate = CharterGate(
-            [
-                PeerCluster(
-                    name: ClusterName(rawValue: "south")!, id: Self.south, addresses: [],
-                    bundle: "",
-                    charter: charter)
-            ], remembered: [0, 3, 10, 1000].randomElement(using: &random)!)
+        gate = CharterGate(remembered: [0, 3, 10, 1000].randomElement(using: &random)!)
+        gate.set(charter, of: Self.south)
     }
 
     mutating func run(steps: Int) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 import MeshModel
 import MeshReplication
 import MeshTransport
@@ -152,6 +153,28 @@ struct PeerFolderTests {
         let problem = try #require(peers.problems.first)
         #expect(problem.file.hasSuffix("/2.yaml"))
         for part in says { #expect(problem.message.contains(part), "\(problem)") }
+    }
+
+    @Test("says of a file that broke what it said before, and nothing more of one that is gone")
+    func broken() throws {
+        _ = try folder.write("1.yaml", peer())
+        let path = try folder.write(
+            "2.yaml", peer(name: "east", id: "3", prefixes: "[10.3.0.0/16]"))
+        let before = read()
+        #expect(before.peers.map(\.id) == [cluster(2), cluster(3)])
+        _ = try folder.write("1.yaml", "name: [")
+        var after = PeerFolder(folder: folder.path, own: configuration, former: before)
+        #expect(after.peers == before.peers)
+        #expect(after.problems.count == 1)
+        // What it said before contends with others as ever.
+        _ = try folder.write("0.yaml", peer(name: "west"))
+        after = PeerFolder(folder: folder.path, own: configuration, former: before)
+        #expect(after.peers.map(\.name.rawValue) == ["west", "east"])
+        try FileManager.default.removeItem(atPath: path)
+        after = PeerFolder(folder: folder.path, own: configuration, former: before)
+        #expect(after.peers.map(\.name.rawValue) == ["west"])
+        let lost = PeerFolder(folder: "/nonexistent", own: configuration, former: before)
+        #expect(lost.peers == before.peers && lost.problems.count == 1)
     }
 
     @Test("that is not there is a problem and no crash; the node runs alone")

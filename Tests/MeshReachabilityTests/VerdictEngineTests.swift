@@ -158,6 +158,27 @@ struct VerdictEngineTests {
         #expect(engine.word(of: Self.two) == word)
     }
 
+    @Test(
+        "a restored drain stands until the cluster itself is heard, whatever paths are still mute")
+    mutating func restoredDrain() {
+        engine = VerdictEngine()
+        let word = LivenessWord(verdict: .draining, weight: 0, generation: 6)
+        engine.add(Self.two, restoring: word, at: now)
+        engine.receive(
+            RelayReport(
+                relay: "a", sequence: 1, instance: 1, isAbstaining: false,
+                paths: [
+                    PathStatus(
+                        remote: NodeID(cluster: Self.two, name: "r")!, state: .unknown, missed: 0,
+                        beats: 0, silence: nil, roundTrip: nil, drain: .never, head: .origin,
+                        relaySetGeneration: 0)
+                ]),
+            at: now, into: &effects)
+        #expect(engine.word(of: Self.two) == word)
+        report([0, 0])
+        #expect(verdict() == .probation)
+    }
+
     @Test("a restored ramp goes on where it was")
     mutating func restoredRamp() {
         engine = VerdictEngine()

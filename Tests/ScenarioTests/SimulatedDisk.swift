@@ -29,6 +29,8 @@ struct SimulatedDisk {
         ledgers[checkpoint.owner] = stored
     }
 
+    mutating func forget(_ owner: ClusterID) { ledgers[owner] = nil }
+
     var contents: [StoredLedger] {
         ledgers.sorted { $0.key < $1.key }.map { owner, stored in
             StoredLedger(

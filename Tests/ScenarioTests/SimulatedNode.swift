@@ -17,7 +17,7 @@ import MeshTransport
 /// maps of plain memory. The folder, the maps and what was persisted outlive the agent.
 struct SimulatedNode {
     let configuration: AgentConfiguration
-    let peers: [PeerCluster]
+    var peers: [PeerCluster]
     /// Of each cluster's CA.
     let authorities: [ClusterID: P256.Signing.PrivateKey]
     var lease: SimulatedLease
@@ -52,7 +52,7 @@ struct SimulatedNode {
         let store = MeshStore()
         var core = StateCore(
             configuration: configuration, peers: peers, store: store,
-            authorities: authorities.mapValues { LedgerAuthority([$0.publicKey]) },
+            authorities: ledgerAuthorities,
             candidacy: configuration.mayPublish ? candidacy : nil, drain: drain, wasUp: [],
             held: Set(endpoints.keys), now: now, into: &effects)
         for stored in ledgers.contents {
@@ -65,6 +65,10 @@ struct SimulatedNode {
             endpoints: Reconciler(EndpointTarget(datapath), table: \.endpoints),
             frontends: Reconciler(FrontendTarget(datapath, store), table: \.frontends))
         return effects
+    }
+
+    var ledgerAuthorities: [ClusterID: LedgerAuthority] {
+        authorities.mapValues { LedgerAuthority([$0.publicKey]) }
     }
 
     private var candidacy: Candidacy {
@@ -105,6 +109,7 @@ struct SimulatedNode {
             case .append(let owner, let position, let message):
                 ledgers.append(owner, message)
                 if owner == configuration.cluster { outcome.durable = position }
+            case .forget(let owner): ledgers.forget(owner)
             case .checkpoint(let owner):
                 guard let checkpoint = agent?.core.synchroniser.takeCheckpoint(of: owner)
                 else { continue }

@@ -302,6 +302,17 @@ final class World {
         speak(id)
     }
 
+    /// The peers' files of a cluster's nodes say something else.
+    func setPeers(_ number: UInt16, _ peers: [PeerCluster]) {
+        for id in ids where id.cluster.rawValue == number {
+            nodes[id]!.peers = peers
+            act(id) { [authorities = nodes[id]!.ledgerAuthorities] core, effects in
+                core.setPeers(peers, authorities: authorities, into: &effects)
+                core.settle(into: &effects)
+            }
+        }
+    }
+
     func drain(_ number: UInt16, _ name: String, _ isDraining: Bool, generation: UInt64) {
         act(Self.id(number, name)) {
             $0.setDrain(isDraining, generation: generation, into: &$1)
