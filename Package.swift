@@ -143,16 +143,22 @@ let package = Package(
             dependencies: [
                 "MeshModel", "MeshAdmin", "MeshLab", "MeshDatapath", "BPF", "CMeshABI", "Netlink",
                 "MeshReplication", "MeshTrust", "MeshTransport", "MeshJournal", "MeshLease",
-                "MeshEtcd", "MeshStore", "MeshMembership", "MeshAgent", "MeshSimulation", log,
-                crypto,
-                lifecycle, arguments,
+                "MeshEtcd", "MeshStore", "MeshMembership", "MeshReachability", "MeshAgent",
+                "MeshSimulation", log, crypto, lifecycle, arguments,
             ],
             swiftSettings: strict),
 
         // What the simulations share: seeded randomness, virtual time, a network that loses.
         .target(
-            name: "MeshSimulation", dependencies: ["MeshModel", "MeshMembership"],
+            name: "MeshSimulation",
+            dependencies: ["MeshModel", "MeshMembership", "MeshReachability"],
             path: "Tests/MeshSimulation",
+            swiftSettings: strict),
+
+        // Certificates and chains that break every rule, or cost as much as they can.
+        .target(
+            name: "TrustForgery", dependencies: ["MeshModel", "MeshTrust", crypto] + x509,
+            path: "Tests/TrustForgery",
             swiftSettings: strict),
 
         // A network namespace for one test.
@@ -175,7 +181,7 @@ let package = Package(
             ["MeshModel", "MeshReachability", "MeshSimulation"]),
         tests("MeshMembershipTests", ["MeshModel", "MeshMembership", "MeshSimulation"]),
         tests("MeshKubernetesTests", ["MeshModel", "MeshStore", "MeshKubernetes"]),
-        tests("MeshTrustTests", ["MeshModel", "MeshTrust", crypto] + x509),
+        tests("MeshTrustTests", ["MeshModel", "MeshTrust", "TrustForgery", crypto] + x509),
         tests(
             "MeshTransportTests",
             ["MeshModel", "MeshTrust", "MeshTransport", log, crypto] + nio + x509
@@ -223,7 +229,7 @@ let package = Package(
             [
                 "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability", "MeshReplication",
                 "MeshDatapath", "MeshTransport", "MeshLease", "MeshEtcd", "MeshAgent",
-                "MeshSimulation", log,
+                "MeshSimulation", "MeshTrust", log, crypto,
             ]),
         tests(
             "ScenarioTests",

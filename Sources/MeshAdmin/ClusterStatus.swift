@@ -39,11 +39,13 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
     public var nodes: Int
     public var services: Int
     public var endpoints: Int
+    /// Nil: it doesn't say.
+    public var capacity: CapacityStatus?
 
     public init(
         name: String, id: UInt16, isLocal: Bool, verdict: VerdictName, sinceSeconds: Double,
         weight: UInt8, generation: UInt32, paths: [PathStatus], epoch: UInt32, revision: UInt64,
-        nodes: Int, services: Int, endpoints: Int
+        nodes: Int, services: Int, endpoints: Int, capacity: CapacityStatus? = nil
     ) {
         self.name = name
         self.id = id
@@ -58,6 +60,22 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
         self.nodes = nodes
         self.services = services
         self.endpoints = endpoints
+        self.capacity = capacity
+    }
+}
+
+/// What a cluster says of itself, and what follows from it here.
+public struct CapacityStatus: Codable, Hashable, Sendable {
+    /// In its own unit, thousandths of a processor if it wasn't told another; above 0.
+    public var capacity: UInt32
+    public var spare: UInt32
+    /// 0.1...1, the factor on its weight.
+    public var weightShare: Double
+
+    public init(capacity: UInt32, spare: UInt32, weightShare: Double) {
+        self.capacity = capacity
+        self.spare = spare
+        self.weightShare = weightShare
     }
 }
 

@@ -8,6 +8,8 @@ public struct HealthStory: Codable, Hashable, Sendable {
     public var sinceSeconds: Double
     /// 0...255; 0 takes no new flow.
     public var weight: UInt8
+    /// Of a cluster; nil: it doesn't say.
+    public var capacity: CapacityStatus?
     /// Of a node of this node's own cluster.
     public var membership: MembershipStatus?
     /// To the cluster, or to the node.
@@ -30,12 +32,14 @@ public struct HealthStory: Codable, Hashable, Sendable {
 
     public init(
         subject: String, verdict: VerdictName, sinceSeconds: Double, weight: UInt8,
-        membership: MembershipStatus?, paths: [PathStatus], events: [Event]
+        capacity: CapacityStatus? = nil, membership: MembershipStatus?, paths: [PathStatus],
+        events: [Event]
     ) {
         self.subject = subject
         self.verdict = verdict
         self.sinceSeconds = sinceSeconds
         self.weight = weight
+        self.capacity = capacity
         self.membership = membership
         self.paths = paths
         self.events = events

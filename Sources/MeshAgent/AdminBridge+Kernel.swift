@@ -137,6 +137,7 @@ extension AdminBridge {
         let core = await state.core
         let now = Instant.bootNow
         let backends = await backends.counts
+        let capacities = await health.capacities
         return [
             MetricFamily(
                 name: "weft_datapath_dropped_packets_total",
@@ -179,6 +180,26 @@ extension AdminBridge {
                     Sample(
                         Double(datapath.clusterWord($0.id).weight),
                         labels: [.init("cluster", $0.name.rawValue)])
+                }),
+            MetricFamily(
+                name: "weft_cluster_capacity",
+                help: "What a cluster says it can do, in thousandths of its unit.", kind: .gauge,
+                samples: remote.compactMap { row in
+                    capacities[row.id].map {
+                        Sample(
+                            Double($0.workload.capacity),
+                            labels: [.init("cluster", row.name.rawValue)])
+                    }
+                }),
+            MetricFamily(
+                name: "weft_cluster_spare", help: "What of its capacity a cluster doesn't use.",
+                kind: .gauge,
+                samples: remote.compactMap { row in
+                    capacities[row.id].map {
+                        Sample(
+                            Double($0.workload.spare),
+                            labels: [.init("cluster", row.name.rawValue)])
+                    }
                 }),
             MetricFamily(
                 name: "weft_backend_quarantines_total",

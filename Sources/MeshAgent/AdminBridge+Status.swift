@@ -106,13 +106,14 @@ extension AdminBridge {
         let tables = store.snapshot()
         let core = await state.core
         let since = await health.verdictSince
-        let reports = await health.reports
+        let reports = await health.freshReports(at: .monotonicNow)
+        let capacities = await health.capacities
         let frontends = tables.frontends.rows
         let endpoints = tables.endpoints.census { $0.node.cluster }
         return tables.clusters.rows.map { row in
             let word = datapath.clusterWord(row.id)
             let position = core.synchroniser.head(of: row.id)?.position ?? .origin
-            let paths = reports.values.sorted { $0.relay < $1.relay }.flatMap { report in
+            let paths = reports.flatMap { report in
                 report.paths.filter { $0.remote.cluster == row.id }.map { path in
                     PathStatus(
                         localRelay: report.relay, remoteNode: path.remote.name,
@@ -130,7 +131,11 @@ extension AdminBridge {
                 services: Set(
                     frontends.filter { $0.slices.contains { $0.cluster == row.id } }.map(\.service)
                 ).count,
-                endpoints: endpoints[row.id] ?? 0)
+                endpoints: endpoints[row.id] ?? 0,
+                capacity: capacities[row.id].map { workload, share in
+                    CapacityStatus(
+                        capacity: workload.capacity, spare: workload.spare, weightShare: share)
+                })
         }
     }
 
@@ -155,7 +160,8 @@ extension AdminBridge {
         guard let node else {
             return HealthStory(
                 subject: cluster, verdict: status.verdict, sinceSeconds: status.sinceSeconds,
-                weight: status.weight, membership: nil, paths: status.paths, events: history)
+                weight: status.weight, capacity: status.capacity, membership: nil,
+                paths: status.paths, events: history)
         }
         let known = try await nodes().first { $0.cluster.name == cluster && $0.name == node }
         guard let known else {

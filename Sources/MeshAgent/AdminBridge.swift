@@ -31,11 +31,16 @@ struct AdminBridge: AdminProvider {
         let members = Dictionary(
             uniqueKeysWithValues: await health.members.map { ($0.name, $0) })
         let endpoints = tables.endpoints.census { $0.node }
+        let core = await state.core
+        let relays = Set(
+            tables.clusters.rows.flatMap { cluster in
+                core.relays(of: cluster.id).compactMap { NodeID(cluster: cluster.id, name: $0) }
+            })
         return tables.nodes.rows.map { node in
             let word = datapath.nodeWord(node.id)
             return NodeStatus(
                 cluster: reference(node.id.cluster, tables), name: node.id.name,
-                isLocal: node.isLocal, isRelay: node.isRelay,
+                isLocal: node.isLocal, isRelay: relays.contains(node.id),
                 verdict: VerdictName(word.verdict ?? .unknown),
                 sinceSeconds: age(since[node.id]), weight: word.weight,
                 generation: word.generation, index: datapath.nodeIndex(node.id) ?? 0,

@@ -46,7 +46,7 @@ public enum Agent {
         }
         let trust = try TrustMaterial(configuration, peers: peerFolder.peers)
         do {
-            try await trust.check()
+            try trust.check()
         } catch {
             // Its endpoints are served all the same, and a clock may be set right.
             log.error(
@@ -129,15 +129,18 @@ public enum Agent {
         for damage in recovered.damages {
             log.error("A journal is set aside", metadata: ["reason": "\(damage)"])
         }
+        let authority = trust.authority.map {
+            AuthorityService(configuration: configuration, authority: $0, log: log)
+        }
         let etcd = try makeEtcd(configuration, log)
         let leaseStore = makeLeaseStore(configuration, etcd)
         var core = StateCore(
             configuration: configuration, peers: peers, store: store,
             authorities: trust.ledgerAuthorities,
-            candidacy: makeCandidacy(configuration, trust, leaseStore),
+            candidacy: makeCandidacy(configuration, authority, leaseStore),
             drain: try readDrain(drainFile),
             wasUp: Set(peers.map(\.id).filter { datapath.clusterWord($0).verdict == .up }),
-            held: Set(endpoints.endpoints.map(\.object)),
+            held: Set(endpoints.endpoints.map(\.object)), judged: judged(configuration, datapath),
             now: .bootNow, into: &effects)
         core.gossipKeys = socket.gossipKeys
         let owners = Set([configuration.cluster] + peers.map(\.id))
@@ -164,6 +167,8 @@ public enum Agent {
             loop: healthGroup.next(), own: configuration.node, instance: .random(in: 1...(.max)),
             profile: configuration.healthProfile, socket: socket, inputs: inputs,
             suspicions: backends.suspicions, datapath: datapath, log: log)
+        let capacity = CapacityService(
+            file: configuration.capacityFile, health: healthInputs, log: log)
         let ender = FlowEnder(endpoints: endpoints, log: log)
         let (batches, commits) = AsyncStream.makeStream(of: PublishedBatch.self)
         let state = StateService(
@@ -171,13 +176,13 @@ public enum Agent {
             endpoints: endpoints, health: health, healthInputs: healthInputs, ender: ender,
             journal: journal, leaseStore: leaseStore,
             store: configuration.publisher.store == .etcd ? commits : nil, drainFile: drainFile,
-            log: log)
+            authority: authority, log: log)
         let reconciliation = ReconcileService(
             store: store, datapath: datapath, isRestart: isRestart, log: log)
         let hub = FlowHub<FlowEvent>()
         let trustFiles = TrustService(
             configuration: configuration, folder: peerFolder,
-            notAfter: trust.security.credentials.notAfter, links: links, state: state, log: log)
+            credentials: trust.security.credentials, links: links, state: state, log: log)
         let bridge = AdminBridge(
             configuration: configuration, startedAt: startedAt, store: store, datapath: datapath,
             endpointManager: endpoints, state: state, health: health, backends: backends,
@@ -190,8 +195,10 @@ public enum Agent {
         let flows = FlowService(datapath: datapath, hub: hub, log: log)
         // Stopped from the last to the first: the reader of the links ends with them.
         var services: [any Service] = [
-            reconciliation, socket, health, backends, state, links, trustFiles, flows, admin,
+            reconciliation, socket, health, capacity, backends, state, links, trustFiles, flows,
+            admin,
         ]
+        if let authority { services.append(authority) }
         if let etcd {
             services.insert(EtcdService(client: etcd), at: 0)
             if configuration.publisher.store == .etcd {
@@ -217,6 +224,23 @@ public enum Agent {
         try await healthGroup.shutdownGracefully()
     }
 
+    /// Nodes of the own cluster that the kernel holds as live or dead from before a restart.
+    private static func judged(
+        _ configuration: AgentConfiguration, _ datapath: KernelDatapath
+    ) -> [String: Bool] {
+        var judged: [String: Bool] = [:]
+        for member in configuration.members {
+            guard let node = NodeID(cluster: configuration.cluster, name: member.name)
+            else { continue }
+            switch datapath.nodeWord(node).verdict {
+            case .up: judged[member.name] = true
+            case .unreachable: judged[member.name] = false
+            default: break
+            }
+        }
+        return judged
+    }
+
     private static func makeEtcd(
         _ configuration: AgentConfiguration, _ log: Logger
     ) throws -> EtcdClient? {
@@ -238,24 +262,33 @@ public enum Agent {
     }
 
     private static func makeCandidacy(
-        _ configuration: AgentConfiguration, _ trust: TrustMaterial,
+        _ configuration: AgentConfiguration, _ authority: AuthorityService?,
         _ leaseStore: (any LeaseStore)?
     ) -> Candidacy? {
-        guard let leaseStore, let authority = trust.authority else { return nil }
+        guard let leaseStore, let authority else { return nil }
         let cluster = configuration.cluster
+        // Read each time: the CA renews its certificate while the agent runs.
+        let authorityEnds: @Sendable () -> UInt64 = {
+            UInt64(max(0, authority.authority.statementsEnd.timeIntervalSince1970))
+        }
         return Candidacy(
             keeper: LeaseKeeper(
                 holder: LeaseHolder(
                     node: configuration.node.name, instance: .random(in: 1...(.max))),
                 parameters: leaseStore.parameters),
-            seed: .random(in: 0...(.max))
+            seed: .random(in: 0...(.max)), authorityEnds: authorityEnds
         ) { epoch in
             let key = Curve25519.Signing.PrivateKey()
             let delegation = Delegation(
                 owner: cluster, epoch: epoch, key: key.publicKey,
-                notAfter: realTimeNanoseconds() / 1_000_000_000 + Candidacy.delegationSeconds)
+                notAfter: min(
+                    realTimeNanoseconds() / 1_000_000_000 + Candidacy.delegationSeconds,
+                    authorityEnds()))
             return Ledger(
-                try delegation.signed { try authority.signature(for: $0) }, key: key,
+                try delegation.signed {
+                    try authority.authority.sign(statement: Statement(.ledgerDelegation, body: $0))
+                        .encoded
+                }, key: key,
                 batchChanges: configuration.publisher.store == .etcd ? EtcdLimit.changes : .max)
         }
     }

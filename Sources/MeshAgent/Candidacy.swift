@@ -10,6 +10,8 @@ struct Candidacy: Sendable {
     static let delegationSeconds: UInt64 = 30 * 86_400
 
     var keeper: LeaseKeeper
+    /// Seconds since 1970 after which nothing counts that the CA delegates now.
+    let authorityEnds: @Sendable () -> UInt64
     /// Makes the ledger of an epoch: a new key, delegated by the cluster's CA.
     let delegate: @Sendable (_ epoch: UInt32) throws -> Ledger
     var generator: SplitMix64
@@ -24,9 +26,11 @@ struct Candidacy: Sendable {
 
     init(
         keeper: LeaseKeeper, seed: UInt64,
+        authorityEnds: @escaping @Sendable () -> UInt64 = { .max },
         delegate: @escaping @Sendable (_ epoch: UInt32) throws -> Ledger
     ) {
         self.keeper = keeper
+        self.authorityEnds = authorityEnds
         self.delegate = delegate
         generator = SplitMix64(seed: seed)
     }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
+import FoundationEssentials
 
-/// Nanoseconds since 1970-01-01T00:00Z.
+/// Nanoseconds since 1970-01-01T00:00Z, to the microsecond.
 func realTimeNanoseconds() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    UInt64(max(0, Date().timeIntervalSince1970) * 1_000_000) * 1000
 }
 
 /// Ticks until it is cancelled; a tick that comes late moves those after it.

@@ -51,6 +51,8 @@ public struct AgentConfiguration: Sendable {
     public let ports: Ports
     public let paths: Paths
     public let healthProfile: HealthProfile
+    /// Two numbers, what this node can do and what of it is used; nil: its processors.
+    public var capacityFile: String?
     public let flowEvents: Bool
     /// Loopback port of the Prometheus metrics; nil: none.
     public let metricsPort: UInt16?
@@ -171,6 +173,9 @@ extension AgentConfiguration {
         guard let profile = HealthProfile(rawValue: wanted) else {
             throw fail("health.profile: '\(wanted)' must be default, fast or frugal")
         }
+        if let file = raw.capacity?.file, !file.hasPrefix("/") {
+            throw fail("capacity.file: '\(file)' must begin with /")
+        }
         self.init(
             mesh: raw.mesh, clusterName: clusterName, cluster: cluster, node: node,
             zone: raw.node.zone ?? "", publisher: publisher, members: members,
@@ -180,7 +185,7 @@ extension AgentConfiguration {
                 state: raw.paths.state, bpf: raw.paths.bpf, cgroup: raw.paths.cgroup,
                 run: raw.paths.run, manifests: raw.paths.manifests, peers: raw.paths.peers,
                 trust: raw.paths.trust),
-            healthProfile: profile,
+            healthProfile: profile, capacityFile: raw.capacity?.file,
             flowEvents: raw.flowEvents ?? true, metricsPort: raw.metricsPort,
             imports: imports, identityLabels: identityLabels)
     }
@@ -227,6 +232,9 @@ private struct RawConfiguration: Decodable {
     struct Health: Decodable {
         let profile: String?
     }
+    struct Capacity: Decodable {
+        let file: String
+    }
     struct IdentityPatterns: Decodable {
         let include: [String]?
         let exclude: [String]?
@@ -246,6 +254,7 @@ private struct RawConfiguration: Decodable {
     let ports: Ports?
     let paths: Paths
     let health: Health?
+    let capacity: Capacity?
     let flowEvents: Bool?
     let metricsPort: UInt16?
 }

@@ -61,6 +61,12 @@ struct HealthHistory: Sendable {
         }
     }
 
+    mutating func note(_ set: RelaySetRecord, of cluster: ClusterID, at now: Instant) {
+        note(
+            cluster, at: now,
+            "its relays are \(set.relays.joined(separator: ", ")) (generation \(set.generation))")
+    }
+
     mutating func note(_ event: VerdictEvent, at now: Instant) {
         switch event {
         case .verdictChanged(let cluster, let from, let to, let evidence):
@@ -86,6 +92,13 @@ struct HealthHistory: Sendable {
             note(
                 cluster, at: now,
                 drain.isDraining ? "says that it drains" : "says that it no longer drains")
+        case .capacityShort(let cluster, let workload):
+            note(
+                cluster, at: now,
+                "uses \(Int(workload.share * 100)) % of its capacity: its weight falls with what is "
+                    + "left")
+        case .capacityAmple(let cluster):
+            note(cluster, at: now, "has room again: its weight is full")
         }
     }
 

@@ -2,6 +2,7 @@
 
 import Logging
 import MeshMembership
+import MeshModel
 import MeshReachability
 
 // MARK: What the log says of what the health cores tell
@@ -81,6 +82,17 @@ extension HealthService {
             log.notice(
                 drain.isDraining ? "A cluster drains" : "A cluster no longer drains",
                 metadata: ["peer.cluster": "\(cluster)", "generation": "\(drain.generation)"])
+        case .capacityShort(let cluster, let workload):
+            log.notice(
+                "A cluster has little to spare: its weight falls",
+                metadata: [
+                    "peer.cluster": "\(cluster)", "capacity": "\(workload.capacity)",
+                    "spare": "\(workload.spare)",
+                ])
+        case .capacityAmple(let cluster):
+            log.notice(
+                "A cluster has room again: its weight is full",
+                metadata: ["peer.cluster": "\(cluster)"])
         }
     }
 }

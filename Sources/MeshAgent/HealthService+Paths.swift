@@ -13,12 +13,18 @@ struct ReportedPath: Sendable {
 // MARK: What all relays of this cluster hear together
 
 extension HealthService {
+    /// Reports of relays that reported lately, in the order of their names: others may be relays no more.
+    func freshReports(at now: Instant) -> [RelayReport] {
+        reports.values.filter {
+            now - (reportedAt[$0.relay] ?? .zero) <= parameters.relaySilence
+        }.sorted { $0.relay < $1.relay }
+    }
+
     /// Paths of all relays that reported lately, by the cluster they lead to: each relay has its own, so
     /// one report alone would make a majority of every claim.
     func reportedPaths(at now: Instant) -> [ClusterID: [ReportedPath]] {
         var paths: [ClusterID: [ReportedPath]] = [:]
-        for report in reports.values
-        where now - (reportedAt[report.relay] ?? .zero) <= parameters.relaySilence {
+        for report in freshReports(at: now) {
             for status in report.paths {
                 paths[status.remote.cluster, default: []].append(
                     ReportedPath(status: status, isPunctual: !report.isAbstaining))

@@ -20,6 +20,10 @@ actor HealthService: Service {
         case tellOwn(Message)
         /// To the relays of other clusters.
         case tellOthers(Message)
+        /// Whether the agent of a node of the own cluster answers; its kernel may do so for longer.
+        case member(String, isLive: Bool)
+        /// A cluster's relays are others than this node goes by.
+        case relaySet(ClusterID, generation: UInt64)
     }
 
     /// What there is to watch, replaced as a whole when nodes, clusters or services change.
@@ -30,6 +34,8 @@ actor HealthService: Service {
         var clusters: [ClusterID] = []
         var inUse: [ClusterID] = []
         var nodes: [NodeID] = []
+        /// As clusters announce them; of those that announced none yet, the paths tell.
+        var relaySets: [ClusterID: RelaySetRecord] = [:]
         /// The other nodes of the own cluster.
         var members: [NodeID: Member] = [:]
 
@@ -59,6 +65,8 @@ actor HealthService: Service {
     private nonisolated let suspicions: AsyncStream<Suspicion>
     private let continuation: AsyncStream<Event>.Continuation
     private var plan = Plan()
+    /// Of the plan's paths, and of those that are kept a while longer.
+    private var addresses: [PathID: TransportAddress] = [:]
     private var monitor: PathMonitor
     private var verdicts: VerdictEngine
     private var liveness: NodeLiveness
@@ -95,7 +103,7 @@ actor HealthService: Service {
         self.log = log
         monitor = PathMonitor(
             cluster: own.cluster, node: own.name, instance: instance, parameters: parameters)
-        verdicts = VerdictEngine(parameters: parameters)
+        verdicts = VerdictEngine(own: own.cluster, parameters: parameters)
         liveness = NodeLiveness(own: own.cluster, parameters: parameters)
         membership = Membership(
             own: own.name, parameters: profile.membership, seed: .random(in: 0...(.max)))
@@ -129,11 +137,12 @@ actor HealthService: Service {
         for await element in stream.cancelOnGracefulShutdown() { body(self, element) }
     }
 
-    /// The own cluster has no paths: only its drain, and the ramp behind one, change its word.
+    /// The own cluster has no paths: only its drain, the ramp behind one and its capacity change its
+    /// word.
     private func restoreOwnCluster(at now: Instant) {
         let held = datapath.clusterWord(own.cluster)
         let fresh = LivenessWord(verdict: .up, weight: .max, generation: held.generation)
-        let isKnown = held.verdict == .draining || held.verdict == .probation
+        let isKnown = [.up, .draining, .probation].contains(held.verdict)
         verdicts.add(own.cluster, restoring: isKnown ? held : fresh, at: now)
         datapath.setCluster(own.cluster, verdicts.word(of: own.cluster) ?? fresh)
         schedule()
@@ -150,9 +159,12 @@ actor HealthService: Service {
         case .moved(let cluster, let position):
             positions[cluster] = position
             act { _, effects in compareHeads(of: cluster, at: .monotonicNow, into: &effects) }
-        case .announce(let head, let rollup):
-            monitor.announce(head: head, rollup: rollup, relaySetGeneration: 1)
+        case .announce(let relaySet, let head, let rollup):
+            monitor.announce(head: head, rollup: rollup, relaySetGeneration: relaySet)
         case .declare(let drain): declare(drain)
+        case .workload(let workload):
+            membership.workload = workload
+            monitor.announce(membership.totalWorkload)
         }
     }
 
@@ -173,6 +185,10 @@ actor HealthService: Service {
             datapath.setNode(node, liveness.word(of: node) ?? held)
         }
         for node in self.plan.nodes where !plan.nodes.contains(node) { liveness.remove(node) }
+        for (cluster, set) in plan.relaySets where set != self.plan.relaySets[cluster] {
+            history.note(set, of: cluster, at: now)
+        }
+        addresses.merge(plan.addresses) { $1 }
         self.plan = plan
         names = Dictionary(
             (plan.members.keys + [own]).map { (Testimony.hash(of: $0.name), $0.name) }
@@ -188,6 +204,8 @@ actor HealthService: Service {
             verdicts.use(plan.inUse, at: now, into: &verdictEffects)
             monitor.configure(plan.paths, at: now, into: &effects)
         }
+        let beating = Set(monitor.pathIDs)
+        addresses = addresses.filter { beating.contains($0.key) }
     }
 
     /// A cluster is no peer any more. Should it come again it is as new; only its generation goes on,
@@ -310,14 +328,18 @@ actor HealthService: Service {
         var verdictEffects = VerdictEffects()
         body(&effects, &verdictEffects)
         for outgoing in effects.beats {
-            guard let address = plan.addresses[outgoing.path] else { continue }
+            guard let address = addresses[outgoing.path] else { continue }
             socket.send(outgoing.beat.encoded, to: outgoing.path.remote, at: address)
         }
         if let report = effects.report {
             judge(report, at: now, into: &verdictEffects)
             continuation.yield(.tellOwn(.paths(report)))
         }
-        for event in effects.events { note(event) }
+        for event in effects.events {
+            note(event)
+            guard case .relaySetChanged(let path, let generation) = event else { continue }
+            continuation.yield(.relaySet(path.cluster, generation: generation))
+        }
         perform(verdictEffects, at: now)
         schedule()
     }
@@ -347,6 +369,9 @@ actor HealthService: Service {
                 let belief = NodeLiveness.Belief(change.to)
             else { continue }
             if belief == .live { vouched.remove(node) }
+            if belief != .suspect {
+                continuation.yield(.member(change.name, isLive: belief == .live))
+            }
             apply(liveness.believe(node, belief, at: now))
         }
     }
@@ -419,6 +444,11 @@ actor HealthService: Service {
         ) { [weak self] in
             _ = Task { await self?.wake() }
         }
+    }
+
+    /// What clusters last said of their capacity, and the share of full weight that it leaves them.
+    var capacities: [ClusterID: (workload: Workload, share: Double)] {
+        verdicts.clusters.reduce(into: [:]) { $0[$1] = verdicts.capacity(of: $1) }
     }
 
     /// How the nodes of the own cluster hold each other, this one included.

@@ -19,6 +19,23 @@ enum Message: Hashable, Sendable {
     /// The sender publishes its cluster's ledger, and this is its newest revision. Own cluster only.
     case publisher(Position)
 
+    /// A node asks the authority to certify its next key: PKCS#10 in DER. Own cluster only.
+    case certificateRequest([UInt8])
+    /// What the authority answers. Own cluster only; believed as far as it verifies.
+    case certificate(CertificateAnswer)
+
+    enum CertificateAnswer: Hashable, Sendable {
+        static let requestBytes = 4096
+        static let certificates = 4
+        static let certificateBytes = 16 * 1024
+        static let reasonBytes = 1024
+
+        /// DER, the node's own first.
+        case issued([[UInt8]])
+        /// Why not, in a sentence.
+        case refused(String)
+    }
+
     struct Report: Hashable, Sendable {
         static let maximumRecords = 20_000
         /// First message of a complete report.
@@ -83,6 +100,17 @@ extension Message {
         case .publisher(let position):
             writer.write(UInt8(6))
             writer.write(position)
+        case .certificateRequest(let request):
+            writer.write(UInt8(7))
+            writer.write(field: request)
+        case .certificate(.issued(let chain)):
+            writer.write(UInt8(8))
+            writer.write(list: chain) { $0.write(field: $1) }
+        case .certificate(.refused(let reason)):
+            writer.write(UInt8(9))
+            writer.write(
+                String(
+                    decoding: reason.utf8.prefix(CertificateAnswer.reasonBytes / 3), as: UTF8.self))
         }
         return writer.bytes
     }
@@ -101,6 +129,21 @@ extension Message {
             self = .drain(
                 DrainWish(isDraining: try reader.readBool(), generation: try reader.read()))
         case 6: self = .publisher(try reader.readPosition())
+        case 7:
+            self = .certificateRequest(
+                Array(try reader.readField(max: CertificateAnswer.requestBytes, "request")))
+        case 8:
+            self = .certificate(
+                .issued(
+                    try reader.readList(max: CertificateAnswer.certificates, "certificates") {
+                        reader throws(DecodingFault) in
+                        Array(
+                            try reader.readField(
+                                max: CertificateAnswer.certificateBytes, "certificate"))
+                    }))
+        case 9:
+            self = .certificate(
+                .refused(try reader.readString(max: CertificateAnswer.reasonBytes, "reason")))
         case let kind: throw .invalid("message kind \(kind)")
         }
         try reader.finish()

@@ -8,7 +8,8 @@ public import MeshTransport
 public struct PeerCluster: Hashable, Sendable {
     public let name: ClusterName
     public let id: ClusterID
-    /// Where its relays take streams: underlay address and TCP port.
+    /// Where some of its nodes take streams: underlay address and TCP port. It is found there before its
+    /// ledger, which names its relays, is here; afterwards these are dialled, too.
     public let addresses: [TransportAddress]
     /// PEM certificates of its authority.
     public let bundle: String

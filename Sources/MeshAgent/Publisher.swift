@@ -88,7 +88,7 @@ struct Publisher: Sendable {
             else { return [] }
             switch key.kind {
             case .endpoint: return endpoint(key, change.value, at: now)
-            case .identity: return []
+            case .identity, .relays: return []
             case .namespace, .node, .service, .slice:
                 return [change.value.map { .put(key, $0) } ?? .delete(key)]
             }

@@ -28,7 +28,8 @@ struct Inheritance: Sendable {
                 let record = try? IdentityRecord(encoded: entry.value), record.key == key
             {
                 identities.append(record)
-            } else {
+            } else if key.kind != .relays {
+                // Relays are nobody's to repeat: the publisher itself goes on from the set it finds.
                 others.insert(key)
             }
         }

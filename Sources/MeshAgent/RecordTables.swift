@@ -25,6 +25,8 @@ struct RecordTables {
     private var lastGood: [ClusterID: [RecordKey: [Address]]] = [:]
     /// What this cluster's own services say, for status.
     private(set) var affinities: [ObjectName: ServiceAffinity] = [:]
+    /// As clusters announce them.
+    private(set) var relaySets: [ClusterID: RelaySetRecord] = [:]
     private var clustersOfFrontend: [FrontendKey: Set<ClusterID>] = [:]
     private var frontendsOfCluster: [ClusterID: Int] = [:]
 
@@ -88,6 +90,7 @@ struct RecordTables {
                 case .endpoint: edits.append(try endpoint(key, change, of: cluster))
                 case .node: writes.append((key, try node(key, value, of: cluster)))
                 case .identity: writes.append((key, try identity(key, value, of: cluster)))
+                case .relays: try setRelays(key, value, of: cluster)
                 case .namespace: break
                 }
                 quarantine[cluster]?[key] = nil
@@ -206,6 +209,17 @@ struct RecordTables {
             zone: record.zone, isRelay: record.isRelay,
             gossipKeys: cluster == own.cluster ? record.gossipKeys : [], isLocal: id == own)
         return { $0.nodes.upsert(row) }
+    }
+
+    private mutating func setRelays(
+        _ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID
+    ) throws(DecodingFault) {
+        guard key == RelaySetRecord.onlyKey else { throw .invalid("key") }
+        guard let value else {
+            relaySets[cluster] = nil
+            return
+        }
+        relaySets[cluster] = try RelaySetRecord(encoded: value)
     }
 
     private func identity(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)

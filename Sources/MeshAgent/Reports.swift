@@ -100,15 +100,15 @@ struct ReportBook {
 }
 
 extension Message.Report.Put {
-    /// A node speaks for its own endpoints and its own record only, and nobody for identities. Any
-    /// node may have manifests of the cluster's services. What doesn't decode is no word at all.
+    /// A node speaks for its own endpoints and its own record only, and nobody for identities and relays.
+    /// Any node may have manifests of the cluster's services. What doesn't decode is no word at all.
     func isOwnWord(of reporter: String) -> Bool {
         switch key.kind {
         case .endpoint:
             (try? EndpointRecord(encoded: value)).map { $0.node == reporter && $0.key == key }
                 ?? false
         case .node: key.name == reporter
-        case .identity: false
+        case .identity, .relays: false
         case .namespace, .service, .slice: true
         }
     }

@@ -2,6 +2,7 @@
 
 import MeshLease
 import MeshModel
+import MeshReachability
 import MeshReplication
 
 /// How far a publisher's revisions are safe.
@@ -143,10 +144,12 @@ extension StateCore {
     }
 
     private var delegationEnds: Bool {
-        guard realTime > 0,
+        guard realTime > 0, let candidacy,
             let until = synchroniser.replica(of: configuration.cluster)?.delegatedUntil
         else { return false }
-        return realTime + Candidacy.delegationSeconds / 3 > until
+        // A CA near its own end can't delegate for longer: another epoch would gain nothing.
+        let next = min(realTime + Candidacy.delegationSeconds, candidacy.authorityEnds())
+        return realTime + Candidacy.delegationSeconds / 3 > until && next > until
     }
 
     private mutating func claimEpoch(at now: Instant, into effects: inout [StateEffect]) {
@@ -230,6 +233,7 @@ extension StateCore {
         guard isOpen else { return }
         isOpen = false
         publisher = nil
+        relayKeeper.resign()
         gathered = []
         perform(&effects) { core, replication in core.synchroniser.close(into: &replication) }
     }

@@ -32,6 +32,7 @@ extension StateCore {
         }
         if isOpen { heardPublisher(at: now) }
         judgePublisher(at: now, into: &effects)
+        keepRelays(at: now, into: &effects)
         if now >= nextSaying {
             nextSaying = now + Self.sayingInterval
             tellOwn(drainMessage, into: &effects)
@@ -44,16 +45,21 @@ extension StateCore {
             }
             if now >= nextHeads {
                 nextHeads = now + Self.headsInterval
-                perform(&effects) { core, replication -> Void in
-                    for link in core.links.keys.sorted() {
-                        core.synchroniser.announceHeads(
-                            over: link.replication, into: &replication)
-                    }
-                }
+                announceHeads(into: &effects)
             }
+            fetchRelaySets(into: &effects)
+            callBack(at: now, into: &effects)
             readmit(into: &effects)
             updateInterest(into: &effects)
             publish(publisher?.tick(at: now) ?? [], into: &effects)
+        }
+    }
+
+    mutating func announceHeads(into effects: inout [StateEffect]) {
+        perform(&effects) { core, replication -> Void in
+            for link in core.links.keys.sorted() {
+                core.synchroniser.announceHeads(over: link.replication, into: &replication)
+            }
         }
     }
 
@@ -89,9 +95,11 @@ extension StateCore {
         hasMoved = true
         let basis = PlanBasis(
             nodes: store.read { $0.nodes.revision }, peers: peers,
-            inUse: tables.clustersInUse)
+            inUse: tables.clustersInUse, relaySets: tables.relaySets)
         if basis != planBasis {
             planBasis = basis
+            synchroniser.receiptsOf = isRelay ? configuration.cluster : nil
+            effects.append(.dial)
             writeOwnPrefixes()
             effects.append(.health(.follow(healthPlan(inUse: basis.inUse))))
         }
@@ -123,6 +131,7 @@ extension StateCore {
         effects.append(
             .health(
                 .announce(
+                    relaySet: tables.relaySets[configuration.cluster]?.generation ?? 0,
                     head: synchroniser.head(of: configuration.cluster)?.position ?? .origin,
                     rollup: RollupHash(
                         high: rollup.prefix(8).reduce(0) { $0 << 8 | UInt64($1) },
@@ -145,29 +154,27 @@ extension StateCore {
     func healthPlan(inUse: Set<ClusterID>) -> HealthService.Plan {
         let nodes = store.read { $0.nodes.rows }
         var plan = HealthService.Plan(
-            clusters: peers.map(\.id), inUse: inUse.sorted(), nodes: nodes.map(\.id))
+            clusters: peers.map(\.id), inUse: inUse.sorted(), nodes: nodes.map(\.id),
+            relaySets: tables.relaySets)
         for node in nodes where node.id.cluster == configuration.cluster && !node.isLocal {
             plan.members[node.id] = HealthService.Plan.Member(
                 address: TransportAddress(
                     address: node.outerAddresses[0], port: configuration.ports.health),
                 keys: node.gossipKeys)
         }
-        let relayRows = Dictionary(grouping: nodes.filter(\.isRelay)) { $0.id.cluster }
+        let outer = Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, $0.outerAddresses[0]) })
         for peer in peers {
-            let rows = Dictionary((relayRows[peer.id] ?? []).map { ($0.id.name, $0) }) { $1 }
-            let ranked = RelayChoice.relays(
-                among: rows.values.map { RelayCandidate(name: $0.id.name, zone: "") },
-                of: peer.id, count: rows.count
-            ).compactMap { rows[$0]?.id }
-            let paths = RelayChoice.paths(from: relays, to: ranked)
-            for path in paths {
+            let paths = RelayChoice.paths(
+                from: relays,
+                to: relays(of: peer.id).compactMap { NodeID(cluster: peer.id, name: $0) })
+            // Paired before those are left out whose address isn't known yet: the peer pairs them so.
+            for path in paths where outer[path.remote] != nil {
                 plan.paths.append(
                     PathPlan(
                         path: path, isInUse: inUse.contains(peer.id),
                         isSingle: paths.count == 1, wasUp: wasUp.contains(peer.id)))
-                plan.addresses[path] = rows[path.remote.name].map {
-                    TransportAddress(
-                        address: $0.outerAddresses[0], port: configuration.ports.health)
+                plan.addresses[path] = outer[path.remote].map {
+                    TransportAddress(address: $0, port: configuration.ports.health)
                 }
             }
         }

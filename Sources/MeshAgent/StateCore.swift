@@ -35,10 +35,15 @@ struct StateCore {
     let configuration: AgentConfiguration
     var peers: [PeerCluster] = []
     let store: MeshStore
-    /// Of the own cluster, in the order of their rank.
-    let relays: [String]
-    var isRelay: Bool { relays.contains(configuration.node.name) }
-
+    /// What this cluster's relays are before any were announced, in the order of their rank.
+    let configuredRelays: [String]
+    var relayKeeper: RelayKeeper
+    /// Sets of relays that heartbeats told of, by their generation, and that aren't here yet.
+    var relaySetsHeard: [ClusterID: UInt64] = [:]
+    /// When there was a link to a cluster last, or this node was no relay.
+    var linkedAt: [ClusterID: Instant] = [:]
+    /// Clusters that this relay dials though they should dial it.
+    var calledBack: Set<ClusterID> = []
     var synchroniser: Synchroniser
     var tables: RecordTables
     var links: [LinkID: NodeID] = [:]
@@ -95,6 +100,7 @@ struct StateCore {
         let nodes: UInt64
         let peers: [PeerCluster]
         let inUse: Set<ClusterID>
+        let relaySets: [ClusterID: RelaySetRecord]
     }
     var wasUp: Set<ClusterID>
 
@@ -103,11 +109,13 @@ struct StateCore {
     ///   - candidacy: set on nodes that may publish the own ledger.
     ///   - wasUp: clusters that the kernel holds as up from before a restart.
     ///   - held: endpoints that it holds from before.
+    ///   - judged: nodes of the own cluster that it holds as live, or as dead.
     init(
         configuration: AgentConfiguration, peers: [PeerCluster], store: MeshStore,
         authorities: [ClusterID: LedgerAuthority], candidacy: Candidacy?,
         drain: DrainDeclaration, wasUp: Set<ClusterID>,
-        held: Set<ObjectName> = [], now: Instant, into effects: inout [StateEffect]
+        held: Set<ObjectName> = [], judged: [String: Bool] = [:], now: Instant,
+        into effects: inout [StateEffect]
     ) {
         self.configuration = configuration
         self.store = store
@@ -123,14 +131,20 @@ struct StateCore {
         nextSaying = now
         nextMaintenance = now
         nextHeads = now + Self.headsInterval
-        relays = RelayChoice.relays(
+        configuredRelays = RelayChoice.relays(
             among: configuration.members.map { RelayCandidate(name: $0.name, zone: "") },
             of: configuration.cluster)
+        relayKeeper = RelayKeeper(
+            of: configuration.cluster,
+            live: judged.filter(\.value).keys + [configuration.node.name],
+            dead: judged.filter { !$0.value && $0.key != configuration.node.name }.keys,
+            parameters: configuration.healthProfile.reachability)
         view = OwnClusterView(node: configuration.node.name)
         tables = RecordTables(own: configuration.node, store: store, held: held)
         gate = CharterGate()
         synchroniser = Synchroniser(
-            receiptsOf: relays.contains(configuration.node.name) ? configuration.cluster : nil)
+            receiptsOf: configuredRelays.contains(configuration.node.name)
+                ? configuration.cluster : nil)
         writeOwnPrefixes()
         perform(&effects) { core, replication -> Void in
             core.synchroniser.add(
@@ -215,7 +229,10 @@ extension StateCore {
         case .drain(let wish) where isOwn: take(wish, into: &effects)
         case .publisher(let position) where isOwn:
             heardPublisher(node.name, at: position, now)
-        case .report, .paths, .deadNodes, .drain, .publisher:
+        case .certificateRequest(let request) where isOwn:
+            effects.append(.certify(request, of: node, over: link))
+        case .certificate(let answer) where isOwn: effects.append(.certified(answer))
+        case .report, .paths, .deadNodes, .drain, .publisher, .certificateRequest, .certificate:
             effects.append(.note(.outOfTurn(from: node, "message")))
         }
     }
@@ -238,6 +255,29 @@ extension StateCore {
     }
 }
 
+// MARK: This node's certificate
+
+extension StateCore {
+    /// Asks a node that holds the CA to certify a key.
+    ///
+    /// - Parameter attempt: another number asks another one of several.
+    /// - Returns: false if none is linked.
+    func requestCertificate(
+        _ request: [UInt8], attempt: Int, into effects: inout [StateEffect]
+    ) -> Bool {
+        let holders = links.filter {
+            $0.value.cluster == configuration.cluster
+                && configuration.publisher.candidates.contains($0.value.name)
+        }.keys.sorted()
+        guard !holders.isEmpty else { return false }
+        effects.append(
+            .send(
+                Message.certificateRequest(request).encoded,
+                over: holders[attempt % holders.count]))
+        return true
+    }
+}
+
 // MARK: This node's own word
 
 extension StateCore {
@@ -249,8 +289,8 @@ extension StateCore {
         var records = folder.records
         let node = NodeRecord(
             name: configuration.node.name, outerAddresses: [configuration.underlay],
-            podPrefixes: configuration.podPrefixes, zone: configuration.zone, isRelay: isRelay,
-            gossipKeys: gossipKeys)
+            podPrefixes: configuration.podPrefixes, zone: configuration.zone,
+            isRelay: configuredRelays.contains(configuration.node.name), gossipKeys: gossipKeys)
         records[node.key] = node.encoded
         for (object, endpoint) in endpoints {
             let labels = endpoint.labels.merging(folder.podLabels[object] ?? [:]) { $1 }

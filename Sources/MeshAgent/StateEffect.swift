@@ -19,7 +19,13 @@ enum StateEffect: Sendable {
     case checkpoint(ClusterID)
     /// A cluster is no peer any more: the journal forgets its replica.
     case forget(ClusterID)
+    /// A node of the own cluster wants its key certified.
+    case certify([UInt8], of: NodeID, over: LinkID)
+    /// What came of this node's own wish.
+    case certified(Message.CertificateAnswer)
     case persistDrain(DrainDeclaration)
+    /// ``StateCore/linkTargets`` may be others.
+    case dial
     case note(StateNote)
 }
 
@@ -28,8 +34,10 @@ enum HealthInput: Sendable {
     case relayReport(RelayReport)
     case claim(Message.DeadNodes)
     case moved(ClusterID, Position)
-    case announce(head: Position, rollup: RollupHash)
+    case announce(relaySet: UInt64, head: Position, rollup: RollupHash)
     case declare(DrainDeclaration)
+    /// What this node can do, and does; nil: it can't tell.
+    case workload(Workload?)
 }
 
 /// What an operator may want to know.
@@ -43,6 +51,7 @@ enum StateNote: Sendable {
     case refused(ClusterID, String)
     case frozen(ClusterID, Position)
     case thawed(ClusterID, Position)
+    case relaysChosen(RelaySetRecord)
     case publisherLost
     case publisherBack
     case leaseAcquired(token: UInt64)

@@ -10,6 +10,7 @@ import MeshReachability
 import MeshReplication
 import MeshStore
 import MeshTransport
+import MeshTrust
 import Netlink
 import ServiceLifecycle
 
@@ -47,6 +48,11 @@ actor StateService: Service {
     /// Where batches go that are kept in a shared store.
     let store: AsyncStream<PublishedBatch>.Continuation?
     private let drainFile: DurableFile
+    /// Set on nodes that hold the CA.
+    private let authority: AuthorityService?
+    /// What the authority answered to this node's requests. One reader; only the newest waits.
+    nonisolated let certificates: AsyncStream<Message.CertificateAnswer>
+    private let certificateAnswers: AsyncStream<Message.CertificateAnswer>.Continuation
     let log: Logger
     var core: StateCore
     /// How far each owner's journal is. Who isn't named is written whole first: a journal follows
@@ -87,8 +93,12 @@ actor StateService: Service {
         folder: FolderWatcher, endpoints: EndpointManager, health: HealthService,
         healthInputs: AsyncStream<HealthInput>.Continuation, ender: FlowEnder,
         journal: StateJournal, leaseStore: (any LeaseStore)?,
-        store: AsyncStream<PublishedBatch>.Continuation?, drainFile: DurableFile, log: Logger
+        store: AsyncStream<PublishedBatch>.Continuation?, drainFile: DurableFile,
+        authority: AuthorityService?, log: Logger
     ) {
+        self.authority = authority
+        (certificates, certificateAnswers) = AsyncStream.makeStream(
+            bufferingPolicy: .bufferingNewest(1))
         self.core = core
         self.links = links
         self.socket = socket
@@ -106,7 +116,7 @@ actor StateService: Service {
     }
 
     func run() async throws {
-        links.updateTargets(targets)
+        links.updateTargets(core.linkTargets)
         for effect in first { perform(effect) }
         await withDiscardingTaskGroup { group in
             group.addTask { await self.followLinks() }
@@ -143,7 +153,7 @@ actor StateService: Service {
             core.setPeers(peers, authorities: authorities, into: &effects)
             core.settle(into: &effects)
         }
-        links.updateTargets(targets)
+        links.updateTargets(core.linkTargets)
     }
 
     func setDraining(_ isDraining: Bool) {
@@ -224,6 +234,12 @@ actor StateService: Service {
                     tables.clusters[change.cluster]?.podPrefixes ?? []
                 }
                 Task { await ender.endFlows(toward: gone, why: "cluster \(change.cluster)") }
+            case .member(let name, let isLive):
+                step { core, effects in
+                    core.judged(name, isLive: isLive, at: .bootNow, into: &effects)
+                }
+            case .relaySet(let cluster, let generation):
+                core.heard(ofRelaySet: generation, of: cluster)
             case .node(let change):
                 guard change.word.verdict == .unreachable else { continue }
                 let gone = core.store.read { tables in
@@ -245,6 +261,39 @@ actor StateService: Service {
             guard now >= nextSaving else { continue }
             nextSaving = now + .seconds(1)
             keepJournal(at: now)
+        }
+    }
+
+    // MARK: Certificates
+
+    /// Asks the authority to certify a key; ``certificates`` has the answer.
+    ///
+    /// - Parameter attempt: another number asks another one of several that hold the CA.
+    /// - Returns: false if nobody can be asked.
+    func requestCertificate(_ request: [UInt8], attempt: Int) -> Bool {
+        if let authority {
+            certificateAnswers.yield(answer(to: request, of: core.configuration.node, authority))
+            return true
+        }
+        var isAsked = false
+        step { core, effects in
+            isAsked = core.requestCertificate(request, attempt: attempt, into: &effects)
+        }
+        return isAsked
+    }
+
+    private func certify(_ request: [UInt8], of node: NodeID, over link: LinkID) {
+        guard let authority else { return note(.outOfTurn(from: node, "certificate request")) }
+        links.send(Message.certificate(answer(to: request, of: node, authority)).encoded, on: link)
+    }
+
+    private func answer(
+        to request: [UInt8], of node: NodeID, _ authority: AuthorityService
+    ) -> Message.CertificateAnswer {
+        do throws(TrustError) {
+            return .issued(try authority.certify(node: node.name, request: request))
+        } catch {
+            return .refused("\(error)")
         }
     }
 
@@ -276,8 +325,11 @@ actor StateService: Service {
             }
         case .checkpoint(let owner): save(owner)
         case .forget(let owner): forget(owner)
+        case .certify(let request, let node, let link): certify(request, of: node, over: link)
+        case .certified(let answer): certificateAnswers.yield(answer)
         case .persistDrain(let drain):
             persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
+        case .dial: links.updateTargets(core.linkTargets)
         case .note(let note): self.note(note)
         }
     }
@@ -314,25 +366,6 @@ actor StateService: Service {
                 interface: LocalInterface(ifindex: endpoint.interfaceIndex, mac: mac))
         }
         return result
-    }
-
-    /// One side of each pair dials: the node with the lower name, the cluster with the lower ID.
-    private var targets: [LinkTarget] {
-        let configuration = core.configuration
-        var targets = configuration.members
-            .filter { $0.name > configuration.node.name }
-            .map {
-                LinkTarget(
-                    address: $0.address, port: configuration.ports.state,
-                    cluster: configuration.clusterName, node: $0.name)
-            }
-        guard core.isRelay else { return targets }
-        for peer in core.peers where peer.id > configuration.cluster {
-            targets += peer.addresses.map {
-                LinkTarget(address: $0.address, port: $0.port, cluster: peer.name)
-            }
-        }
-        return targets
     }
 
     func count(_ what: String) { counters[what, default: 0] += 1 }
@@ -373,6 +406,13 @@ actor StateService: Service {
             log.notice(
                 "A frozen cluster goes on",
                 metadata: ["peer.cluster": "\(cluster)", "position": "\(position)"])
+        case .relaysChosen(let set):
+            log.notice(
+                "This cluster's relays change",
+                metadata: [
+                    "relays": "\(set.relays.joined(separator: ","))",
+                    "generation": "\(set.generation)",
+                ])
         case .publisherLost:
             log.warning("The publisher doesn't answer: going by the nodes' own reports")
         case .publisherBack: log.notice("The publisher answers")

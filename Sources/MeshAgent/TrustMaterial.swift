@@ -10,9 +10,6 @@ import MeshTrust
 struct TrustMaterial {
     /// Certificates of the own cluster's authority, PEM.
     static let bundleFile = "ca.pem"
-    /// Held by nodes that may publish alone.
-    static let authorityFolder = "authority"
-
     let security: LinkSecurity
     /// Who vouches for each cluster's ledger.
     let ledgerAuthorities: [ClusterID: LedgerAuthority]
@@ -22,8 +19,8 @@ struct TrustMaterial {
     /// Whether others would believe this node now.
     ///
     /// - Throws: ``TrustError``: the certificate is foreign, expired or not yet valid.
-    func check() async throws {
-        _ = try await PeerVerifier(store: security.trust).verify(
+    func check() throws {
+        _ = try PeerVerifier(store: security.trust).verify(
             presented: security.credentials.chainDER(), now: Date())
     }
 
@@ -51,16 +48,14 @@ struct TrustMaterial {
                     cluster: configuration.clusterName, mesh: configuration.mesh),
                 pem: try readText(folder + "/" + Self.bundleFile))
         ]
-        var authorities = [
-            configuration.cluster: LedgerAuthority(bundles[0].signingKeys)
-        ]
+        var authorities = [configuration.cluster: try LedgerAuthority(bundles[0])]
         var clusters = [configuration.clusterName: configuration.cluster]
         for peer in peers {
             let bundle = try TrustBundle(
                 trustDomain: TrustDomain(cluster: peer.name, mesh: configuration.mesh),
                 pem: peer.hasInlineBundle ? peer.bundle : try readText(peer.bundle))
             bundles.append(bundle)
-            authorities[peer.id] = LedgerAuthority(bundle.signingKeys)
+            authorities[peer.id] = try LedgerAuthority(bundle)
             clusters[peer.name] = peer.id
         }
         security = LinkSecurity(
@@ -71,7 +66,7 @@ struct TrustMaterial {
             configuration.mayPublish
             ? try CertificateAuthority.load(
                 cluster: configuration.clusterName, mesh: configuration.mesh,
-                from: folder + "/" + Self.authorityFolder)
+                from: AuthorityService.folder(of: configuration))
             : nil
     }
 }

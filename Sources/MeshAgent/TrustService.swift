@@ -6,8 +6,8 @@ import MeshTransport
 import MeshTrust
 import ServiceLifecycle
 
-/// Takes new certificates, bundles and peers into use when their files change, and warns of a
-/// certificate that ends.
+/// Takes new certificates, bundles and peers into use when their files change, asks for the node's
+/// next certificate in time, and warns of one that ends.
 actor TrustService: Service {
     /// Between two looks at the files.
     static let interval = Duration.seconds(1)
@@ -15,22 +15,26 @@ actor TrustService: Service {
     static let warningSeconds: TimeInterval = 8 * 3600
     /// Between two warnings.
     static let warningInterval = Duration.seconds(1800)
+    /// So long after its peer's certificate has expired a link is closed, to be made anew: a CA that
+    /// is down a day ends no session.
+    static let sessionGrace: TimeInterval = 24 * 3600
 
     private let configuration: AgentConfiguration
     private var folder: PeerFolder
-    /// Of the certificate in use.
-    private var notAfter: Date
+    private var credentials: NodeCredentials
+    private var renewal: CertificateRenewal
     private let links: LinkService
     private let state: StateService
     private let log: Logger
 
     init(
-        configuration: AgentConfiguration, folder: PeerFolder, notAfter: Date, links: LinkService,
-        state: StateService, log: Logger
+        configuration: AgentConfiguration, folder: PeerFolder, credentials: NodeCredentials,
+        links: LinkService, state: StateService, log: Logger
     ) {
         self.configuration = configuration
         self.folder = folder
-        self.notAfter = notAfter
+        self.credentials = credentials
+        renewal = CertificateRenewal(of: credentials, draw: .random(in: 0...1))
         self.links = links
         self.state = state
         self.log = log
@@ -40,6 +44,13 @@ actor TrustService: Service {
     var peerProblems: [ConfigurationError] { folder.problems }
 
     func run() async throws {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.followTime() }
+            group.addTask { await self.followAuthority() }
+        }
+    }
+
+    private func followTime() async {
         var known = stamps
         var quietFor = Duration.zero
         for await _ in AsyncTimer(every: Self.interval).cancelOnGracefulShutdown() {
@@ -48,18 +59,64 @@ actor TrustService: Service {
                 known = stamps
                 if await reload() { quietFor = .zero }
             }
+            await renew()
+            links.closeExpired(at: Date(), grace: Self.sessionGrace)
             quietFor -= Self.interval
-            let left = notAfter.timeIntervalSinceNow
+            let left = credentials.notAfter.timeIntervalSinceNow
             guard left < Self.warningSeconds, quietFor <= .zero else { continue }
             quietFor = Self.warningInterval
             log.warning(
                 left > 0
                     ? "This node's certificate ends soon" : "This node's certificate has expired",
                 metadata: [
-                    "not-after": "\(notAfter.ISO8601Format())",
-                    "hint":
-                        "issue one with `weft ca issue`; it is taken into use without a restart",
+                    "not-after": "\(credentials.notAfter.ISO8601Format())",
+                    "hint": "see why its authority doesn't renew it, or run `weft ca issue`",
                 ])
+        }
+    }
+
+    /// Asks for the next certificate when two thirds of this one's life are over, and again until it
+    /// is there.
+    private func renew() async {
+        do throws(TrustError) {
+            guard let request = try renewal.attempt(now: Date()) else { return }
+            let isAsked = await state.requestCertificate(request, attempt: renewal.attempts)
+            log.log(
+                level: isAsked ? .info : .warning,
+                isAsked ? "A new certificate is asked for" : "No node with the CA is linked",
+                metadata: ["not-after": "\(credentials.notAfter.ISO8601Format())"])
+        } catch {
+            log.error("A new certificate can't be asked for", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func followAuthority() async {
+        for await answer in state.certificates.cancelOnGracefulShutdown() {
+            switch answer {
+            case .refused(let reason):
+                log.warning(
+                    "The authority refuses a certificate", metadata: ["reason": "\(reason)"])
+            case .issued(let chain): await take(chain)
+            }
+        }
+    }
+
+    /// What isn't for the key that was asked for is an answer to an older question.
+    private func take(_ chain: [[UInt8]]) async {
+        guard let key = renewal.pending else { return }
+        do {
+            let renewed = try key.credentials(chainDER: chain, mesh: configuration.mesh)
+            _ = try PeerVerifier(store: links.security.trust).verify(
+                presented: chain, now: Date())
+            guard renewed.identity == credentials.identity else {
+                throw TrustError.untrusted(
+                    certificate: "\(renewed.identity)", reason: "it names another node")
+            }
+            try renewed.save(in: configuration.paths.trust)
+            // Its file has changed: it is in use with the next look.
+        } catch {
+            log.error(
+                "The authority's certificate can't be used", metadata: ["error": "\(error)"])
         }
     }
 
@@ -83,12 +140,15 @@ actor TrustService: Service {
                 log.error("A peer's file can't be used", metadata: ["problem": "\(problem)"])
             }
             let material = try TrustMaterial(configuration, peers: folder.peers)
-            try await material.check()
+            try material.check()
             let security = material.security
-            try await links.reload(security)
+            try links.reload(security)
             await state.setPeers(folder.peers, authorities: material.ledgerAuthorities)
             self.folder = folder
-            notAfter = security.credentials.notAfter
+            if security.credentials.notAfter != credentials.notAfter {
+                renewal = CertificateRenewal(of: security.credentials, draw: .random(in: 0...1))
+            }
+            credentials = security.credentials
             log.notice(
                 "New certificates and peers are in use",
                 metadata: [
@@ -107,19 +167,4 @@ actor TrustService: Service {
 extension TrustService: CustomStringConvertible {
     /// What the log calls this service.
     nonisolated var description: String { "TrustService" }
-}
-
-/// Tells whether a file is another one than before; unreadable is a state of its own. Secrets are
-/// replaced by renaming, so another file has another number.
-private struct FileStamp: Equatable {
-    let modified: Date?
-    let number: String?
-    let bytes: String?
-
-    init(_ path: String) {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-        modified = attributes?[.modificationDate] as? Date
-        number = attributes?[.systemFileNumber].map { "\($0)" }
-        bytes = attributes?[.size].map { "\($0)" }
-    }
 }

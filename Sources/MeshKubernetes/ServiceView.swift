@@ -31,25 +31,18 @@ struct ServiceView: Sendable {
     private func clusterSlices(
         own: ClusterID, service: ServiceRecord, port: ServicePort, isIPv4: Bool
     ) -> [ClusterSlice] {
-        var pools: [(cluster: ClusterID, tier: UInt8, backends: [Backend])] = []
+        var pools: [ServicePool] = []
         for cluster in clusters(own: own, service: service) {
             guard let theirs = services[cluster],
                 let port = cluster == own ? port : theirs.counterpart(of: port, in: service)
             else { continue }
-            let backends = backends(cluster: cluster, port: port, isIPv4: isIPv4)
-            guard !backends.isEmpty else { continue }
-            pools.append((cluster, service.tier(isOwn: cluster == own), backends))
+            pools.append(
+                pool(
+                    cluster: cluster, tier: service.tier(isOwn: cluster == own), port: port,
+                    isIPv4: isIPv4))
         }
         // The own cluster comes first in `pools`: a mesh beyond the maximum never loses it.
-        pools = Array(pools.prefix(ServiceFrontend.maximumClusters))
-        let largest = Dictionary(pools.map { ($0.tier, $0.backends.count) }, uniquingKeysWith: max)
-        return pools.map { pool in
-            ClusterSlice(
-                cluster: pool.cluster, tier: pool.tier,
-                weight: weight(pool.backends.count, of: largest[pool.tier] ?? 1),
-                backends: pool.backends)
-        }
-        .sorted { ($0.tier, $0.cluster) < ($1.tier, $1.cluster) }
+        return pools.slices
     }
 
     /// The own cluster, then in the order of their IDs those whose backends it may use.
@@ -61,7 +54,10 @@ struct ServiceView: Sendable {
 
     /// Backends that take new connections: the ready ones, or if there are none, those that still
     /// serve while they terminate, as kube-proxy does.
-    private func backends(cluster: ClusterID, port: ServicePort, isIPv4: Bool) -> [Backend] {
+    private func pool(
+        cluster: ClusterID, tier: UInt8, port: ServicePort, isIPv4: Bool
+    ) -> ServicePool {
+        var declared: [Backend] = []
         var ready: [Backend] = []
         var terminating: [Backend] = []
         for slice in (slices[cluster] ?? [:]).values {
@@ -74,6 +70,7 @@ struct ServiceView: Sendable {
                     address: address, port: number,
                     node: NodeID(cluster: cluster, name: endpoint.node)
                         ?? .unplaced(in: cluster))
+                if endpoint.isReady || !endpoint.isTerminating { declared.append(backend) }
                 if endpoint.isReady {
                     ready.append(backend)
                 } else if endpoint.isServing && endpoint.isTerminating {
@@ -81,7 +78,9 @@ struct ServiceView: Sendable {
                 }
             }
         }
-        return unique(ready.isEmpty ? terminating : ready)
+        return ServicePool(
+            cluster: cluster, tier: tier, backends: unique(ready.isEmpty ? terminating : ready),
+            declared: unique(declared).count, isReady: !ready.isEmpty)
     }
 
     /// Sorted, one per address and port: an endpoint may stand in several slices for a while.
@@ -94,11 +93,6 @@ struct ServiceView: Sendable {
             result.append(backend)
         }
         return Array(result.prefix(ServiceFrontend.maximumBackendsPerCluster))
-    }
-
-    /// Shares in proportion to backends, the largest 255, none 0.
-    private func weight(_ count: Int, of largest: Int) -> UInt8 {
-        UInt8(max(1, (count * 255 + largest / 2) / largest))
     }
 }
 

@@ -115,6 +115,8 @@ extension Lab {
                 let folder = plan.folder(of: node)
                 try LabFolder.write(
                     configurations.agent(node, in: cluster), to: plan.configurationFile(of: node))
+                // Idle, until somebody writes otherwise.
+                try LabFolder.write("100 0\n", to: plan.capacityFile(of: node))
                 for peer in peers where peer.cluster.name != cluster.name {
                     try LabFolder.write(
                         peer.text, to: "\(folder)/peers.d/\(peer.cluster.name).yaml")

@@ -37,6 +37,7 @@ struct LabConfigurations {
               peers: \(quote("\(folder)/peers.d"))
               trust: \(quote("\(folder)/trust"))
             health: {profile: default}
+            capacity: {file: \(quote(plan.capacityFile(of: node)))}
 
             """
     }

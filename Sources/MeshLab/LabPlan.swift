@@ -86,6 +86,8 @@ extension LabPlan {
     public func runFolder(of node: Node) -> String { "\(folder(of: node))/run" }
     public func manifestFolder(of node: Node) -> String { "\(folder(of: node))/manifests.d" }
     func configurationFile(of node: Node) -> String { "\(folder(of: node))/weftd.yaml" }
+    /// What its agent reads for its capacity: all nodes share one machine's processors.
+    public func capacityFile(of node: Node) -> String { "\(folder(of: node))/capacity" }
     public func log(of node: Node) -> String { "\(stateFolder)/logs/\(node.name).log" }
     func logOfEtcd(of cluster: Cluster) -> String { "\(stateFolder)/logs/\(cluster.name).etcd.log" }
     public func log(of endpoint: Endpoint, in cluster: Cluster) -> String {

@@ -17,9 +17,10 @@ enum Message: Hashable, Sendable {
     case table(wantsAnswer: Bool)
 }
 
-/// Plaintext of a datagram, version 1, numbers in network byte order:
+/// Plaintext of a datagram, version 2, numbers in network byte order:
 ///
-///     0 version  1 kind  2 incarnation of the sender  6 by kind:
+///     0 version  1 kind  2 incarnation of the sender  6 its capacity  10 what of it is used
+///     14 by kind:
 ///       1 ping, 3 ack, 4 nack   sequence
 ///       2 ping request          sequence, target (length, bytes)
 ///       5 gossip
@@ -27,11 +28,13 @@ enum Message: Hashable, Sendable {
 ///       7 table                 flags: 1 wants an answer
 ///     then fields: tag, 16-bit length, body; tag 1 is a statement, others are skipped
 struct Datagram: Hashable, Sendable {
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
     static let statementTag: UInt8 = 1
     static let fieldHeader = 3
 
     var incarnation: UInt32
+    /// The sender's; nil: it doesn't know.
+    var workload: Workload?
     var message: Message
     var statements: [Statement] = []
 
@@ -42,16 +45,20 @@ struct Datagram: Hashable, Sendable {
 
     var encoded: [UInt8] {
         var writer = ByteWriter()
-        Self.write(message, incarnation, to: &writer)
+        Self.write(message, incarnation, workload, to: &writer)
         for statement in statements { Self.write(statement, to: &writer) }
         return writer.bytes
     }
 
-    static func write(_ message: Message, _ incarnation: UInt32, to writer: inout ByteWriter) {
+    static func write(
+        _ message: Message, _ incarnation: UInt32, _ workload: Workload?,
+        to writer: inout ByteWriter
+    ) {
         func head(_ kind: Kind) {
             writer.write(version)
             writer.write(kind.rawValue)
             writer.write(incarnation)
+            writer.write(workload)
         }
         switch message {
         case .ping(let sequence):
@@ -84,8 +91,12 @@ struct Datagram: Hashable, Sendable {
         statement.write(to: &writer)
     }
 
-    init(incarnation: UInt32, message: Message, statements: [Statement] = []) {
+    init(
+        incarnation: UInt32, workload: Workload? = nil, message: Message,
+        statements: [Statement] = []
+    ) {
         self.incarnation = incarnation
+        self.workload = workload
         self.message = message
         self.statements = statements
     }
@@ -98,6 +109,7 @@ struct Datagram: Hashable, Sendable {
         guard version == Self.version else { throw .unsupportedVersion(version) }
         guard let kind = Kind(rawValue: try reader.read()) else { throw .invalid("kind") }
         incarnation = try reader.read()
+        workload = try reader.readWorkload()
         message =
             switch kind {
             case .ping: .ping(try reader.read())

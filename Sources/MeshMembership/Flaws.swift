@@ -23,4 +23,6 @@ struct Flaws: OptionSet, Sendable {
     static let deadAreShunned = Flaws(rawValue: 1 << 7)
     /// Cut off from everybody, it accuses them.
     static let isolationIgnored = Flaws(rawValue: 1 << 8)
+    /// A suspect isn't asked once more before its time is over.
+    static let nobodyIsCalled = Flaws(rawValue: 1 << 9)
 }

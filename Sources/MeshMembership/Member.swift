@@ -13,6 +13,8 @@ struct Member: Sendable {
     /// By the clock, like `heardAt`.
     var since: Instant
     var heardAt: Instant?
+    /// By its own last word.
+    var workload: Workload?
     var accusers: [String] = []
     /// In own time: when the present suspicion began, and when it was last told of what is held.
     var suspectedAt = Instant.zero
@@ -30,6 +32,7 @@ struct Member: Sendable {
     }
 
     var isGone: Bool { state >= .dead }
+    var isLiving: Bool { state == .alive || state == .suspect }
 
     /// With as many accusers as fit, which of names of a usual length are all.
     var statement: Statement {
@@ -43,7 +46,7 @@ struct Member: Sendable {
     var status: MemberStatus {
         MemberStatus(
             name: name, state: state, incarnation: incarnation, since: since, heardAt: heardAt,
-            accusers: accusers)
+            accusers: accusers, workload: workload)
     }
 
     /// Changes with all that others should agree on.

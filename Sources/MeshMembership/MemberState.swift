@@ -34,6 +34,8 @@ public struct MemberStatus: Hashable, Sendable {
     public let heardAt: Instant?
     /// Of a suspect or dead member, in the order they were learned, at most four.
     public let accusers: [String]
+    /// By its own last word; nil if it doesn't know, or wasn't heard.
+    public let workload: Workload?
 }
 
 /// A member whose state changed.

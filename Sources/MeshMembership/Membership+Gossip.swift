@@ -30,7 +30,7 @@ extension Membership {
     ) {
         guard let name = members[slot]?.name else { return }
         var writer = ByteWriter()
-        Datagram.write(message, incarnation, to: &writer)
+        Datagram.write(message, incarnation, workload, to: &writer)
         for statement in slots.compactMap({ members[$0]?.statement }) {
             Datagram.write(statement, to: &writer)
         }
@@ -124,7 +124,8 @@ extension Membership {
         var writer = ByteWriter()
         // The first one asks: an answer per datagram would be one too many.
         let wantsAnswer = tellings[index].wantsAnswer && tellings[index].cursor == 0
-        Datagram.write(.table(wantsAnswer: wantsAnswer), incarnation, to: &writer)
+        Datagram.write(
+            .table(wantsAnswer: wantsAnswer), incarnation, workload, to: &writer)
         while tellings[index].cursor < members.count {
             if let member = members[tellings[index].cursor], member.state != .unknown {
                 guard Self.fits(member.statement, writer) else { break }

@@ -11,7 +11,7 @@ extension Membership {
     ) {
         lastHeard = moment.time
         if isIsolated { noteIsolation(at: moment, into: &effects) }
-        hear(sender, datagram.incarnation, at: moment, into: &effects)
+        hear(sender, datagram, at: moment, into: &effects)
         let isTable = if case .table = datagram.message { true } else { false }
         for statement in datagram.statements {
             merge(statement, from: sender, isTable: isTable, at: moment, into: &effects)
@@ -39,13 +39,14 @@ extension Membership {
 
     /// The sender itself says that it lives, in that incarnation.
     private mutating func hear(
-        _ slot: Int, _ incarnation: UInt32, at moment: Moment,
+        _ slot: Int, _ datagram: Datagram, at moment: Moment,
         into effects: inout MembershipEffects
     ) {
         guard let member = members[slot] else { return }
         members[slot]?.heardAt = moment.now
-        members[slot]?.isBehind = incarnation < member.incarnation
-        rejoice(slot, incarnation, isGossip: false, at: moment, into: &effects)
+        members[slot]?.isBehind = datagram.incarnation < member.incarnation
+        members[slot]?.workload = datagram.workload
+        rejoice(slot, datagram.incarnation, isGossip: false, at: moment, into: &effects)
     }
 
     /// What the sender should know of itself and apparently doesn't; nothing if all is well.

@@ -39,10 +39,13 @@ extension Membership {
         rotation.hasten(slot)
     }
 
-    /// Sets the end of a suspicion by what confirms it now.
+    /// Sets the end of a suspicion by what confirms it now, or the first of its last calls.
     mutating func time(_ slot: Int) {
         guard let member = members[slot] else { return }
-        setTimer(slot, at: member.suspectedAt + suspicionTimeout(member))
+        let calls = parameters.refinements.contains(.lastCalls) ? parameters.lastCalls : 0
+        setTimer(
+            slot,
+            at: member.suspectedAt + suspicionTimeout(member) - parameters.interval * calls)
     }
 
     private func suspicionTimeout(_ member: Member) -> Duration {
@@ -72,8 +75,11 @@ extension Membership {
         }
         let end = member.suspectedAt + suspicionTimeout(member)
         if end > moment.time {
-            // A witness fell silent.
-            setTimer(slot, at: end)
+            if parameters.refinements.contains(.lastCalls), !flaws.contains(.nobodyIsCalled) {
+                sequence &+= 1
+                ping(slot, sequence, into: &effects)
+            }
+            setTimer(slot, at: min(end, moment.time + parameters.interval))
         } else if isIsolated || moment.time < trustedAt
             || witnesses.areHearing(member.name, at: moment.time)
         {

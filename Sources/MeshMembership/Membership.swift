@@ -21,8 +21,8 @@ public import MeshModel
 ///   them a member cut off from all others can't tell that from their death: it takes the longest
 ///   suspicion, and its verdict is believed by nobody else until they confirm it.
 ///
-/// Idle, a member sends one ping and one ack per period, 10 bytes each: 100 B/s at 200 ms, whatever
-/// the size of the roster, and a 14-byte digest per ``MembershipParameters/syncInterval``.
+/// Idle, a member sends one ping and one ack per period, 18 bytes each: 180 B/s at 200 ms, whatever
+/// the size of the roster, and a 22-byte digest per ``MembershipParameters/syncInterval``.
 ///
 /// - Complexity: a call is `O(1)` in the size of the roster but for ``configure(roster:witnesses:at:into:)``,
 ///   comparing tables and, once per traversal, the shuffle. Memory is `O(roster)`, some 300 bytes a
@@ -193,6 +193,22 @@ public struct Membership: Sendable {
 
     /// The factor on this member's own interval and timeout, 1...8.
     public var health: Int { awareness.factor }
+
+    /// This member's own, told with every datagram; nil: not known.
+    public var workload: Workload? {
+        get { members[Self.me]?.workload }
+        set { members[Self.me]?.workload = newValue }
+    }
+
+    /// Of all that live, this one included; whoever doesn't say counts like the mean of the others.
+    /// `O(n)`.
+    public var totalWorkload: Workload? {
+        var sum = WorkloadSum()
+        for case let member? in members where member.isLiving {
+            if let workload = member.workload { sum.add(workload) }
+        }
+        return sum.scaled(to: census[.alive] + census[.suspect])
+    }
 
     public func status(of name: String) -> MemberStatus? {
         slots[name].flatMap { members[$0]?.status }

@@ -125,6 +125,23 @@ extension SliceRecord {
     }
 }
 
+extension RelaySetRecord {
+    public func encode(into writer: inout ByteWriter) {
+        writer.write(generation)
+        writer.write(list: relays) { $0.write(text: $1) }
+    }
+
+    public init(from reader: inout ByteReader) throws(DecodingFault) {
+        let generation: UInt64 = try reader.read()
+        let relays = try reader.readList(max: RecordLimit.relays, "relays") {
+            reader throws(DecodingFault) in try reader.readText("relay")
+        }
+        // A set of none would leave the cluster without a voice, and nobody ever announces one.
+        guard !relays.isEmpty, Set(relays).count == relays.count else { throw .invalid("relays") }
+        self.init(generation: generation, relays: relays)
+    }
+}
+
 extension ByteWriter {
     /// Sorted, so that equal records have equal bytes.
     fileprivate mutating func write(_ labels: Labels) {

@@ -19,6 +19,7 @@ public enum RecordKind: String, Hashable, Comparable, Sendable, CaseIterable {
     case endpoint
     case service
     case slice
+    case relays
 
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
@@ -80,6 +81,8 @@ public enum RecordLimit {
     public static let text = 1024
     public static let ports = 256
     public static let endpointsPerSlice = 1000
+    /// Of a cluster at one time: three, and room for a later version to want more.
+    public static let relays = 8
     /// As much as a ledger carries.
     public static let valueBytes = 63 * 1024
 }
@@ -107,6 +110,7 @@ public struct NodeRecord: LedgerRecord {
     public let outerAddresses: [Address]
     public let podPrefixes: [Prefix]
     public let zone: String
+    /// Whether it is one as long as its cluster has announced no ``RelaySetRecord``.
     public let isRelay: Bool
     /// What it gossips with inside its cluster; at most two, the newest last.
     public let gossipKeys: [GossipKey]
@@ -234,5 +238,23 @@ public struct SliceRecord: LedgerRecord {
         self.service = service
         self.ports = ports
         self.endpoints = endpoints
+    }
+}
+
+/// Which nodes of a cluster talk to others, in the order in which they are paired with another
+/// cluster's. Its publisher chooses them; whoever holds no such record ranks the configured nodes.
+public struct RelaySetRecord: LedgerRecord {
+    public static let kind = RecordKind.relays
+    /// Rises with every change; from 1.
+    public let generation: UInt64
+    /// 1...8 names of nodes, all different.
+    public let relays: [String]
+    /// There is one such record in a ledger.
+    public static let onlyKey = RecordKey(kind: kind, name: "current")
+    public var name: String { Self.onlyKey.name }
+
+    public init(generation: UInt64, relays: [String]) {
+        self.generation = generation
+        self.relays = relays
     }
 }

@@ -43,8 +43,13 @@ extension BackendHealth {
         guard out.count < live.count else { return false }
         guard let cluster = service.members.first(where: { $0.backend == backend })?.node.cluster
         else { return true }
-        let there = live.count { $0.node.cluster == cluster }
-        let bound = max(1, Int(Double(there) * parameters.shareMaximum))
-        return out.count { $0.node.cluster == cluster } <= bound
+        return isWithinBound(out.count, of: live.count)
+            && isWithinBound(
+                out.count { $0.node.cluster == cluster },
+                of: live.count { $0.node.cluster == cluster })
+    }
+
+    private func isWithinBound(_ out: Int, of live: Int) -> Bool {
+        out <= max(1, Int(Double(live) * parameters.shareMaximum))
     }
 }

@@ -39,8 +39,10 @@ public struct BackendHealthParameters: Hashable, Sendable {
 
     // MARK: Bounds
 
-    /// 0...1 of a service's live backends in a cluster may be in quarantine, one in any case; never
-    /// the service's last one. What is wrong with more than half is no backend's fault.
+    /// 0...1 of a service's live backends may be in quarantine, of those in one cluster and of all, one
+    /// in any case; never the service's last one. What is wrong with more than half is no backend's
+    /// fault, and the others would get more than twice their share (Envoy's panic threshold, but those
+    /// that are out stay out).
     public var shareMaximum = 0.5
     /// In quarantine at the same time; all of them are probed within 12 s, 16 at a time.
     public var quarantineMaximum = 128

@@ -4,7 +4,7 @@ public import MeshModel
 
 /// What one relay tells another, several times a second.
 ///
-/// 89 bytes and 9 a testimony, sealed and opened by the transport; nothing in it is believed before
+/// 97 bytes and 9 a testimony, sealed and opened by the transport; nothing in it is believed before
 /// that.
 public struct Heartbeat: Hashable, Sendable {
     /// Of the sender.
@@ -22,6 +22,9 @@ public struct Heartbeat: Hashable, Sendable {
     public var wanted: Duration
     /// False for a beat between two due ones: an answer, or news that can't wait.
     public var isScheduled: Bool
+    /// False once the sender goes by relays between which there is no such path: it goes on while the
+    /// receiver still plans it.
+    public var isPlanned: Bool
     /// Nil as long as the sender hasn't heard the receiver.
     public var echo: HeartbeatEcho?
     public var drain: DrainDeclaration
@@ -30,14 +33,17 @@ public struct Heartbeat: Hashable, Sendable {
     public var rollup: RollupHash
     /// Of the sender's cluster's set of relays; a higher one than known means: fetch it.
     public var relaySetGeneration: UInt64
+    /// Of the sender's cluster, all its living nodes together; nil: it doesn't know.
+    public var workload: Workload?
     /// Which nodes of the receiver's cluster the sender's cluster hears, and which not any more.
     public var testimonies: [Testimony]
 
     public init(
         cluster: ClusterID, instance: UInt64, sequence: UInt64, sentAt: Instant,
-        interval: Duration, wanted: Duration, isScheduled: Bool = true, echo: HeartbeatEcho?,
+        interval: Duration, wanted: Duration, isScheduled: Bool = true, isPlanned: Bool = true,
+        echo: HeartbeatEcho?,
         drain: DrainDeclaration, head: Position, rollup: RollupHash, relaySetGeneration: UInt64,
-        testimonies: [Testimony] = []
+        workload: Workload? = nil, testimonies: [Testimony] = []
     ) {
         self.cluster = cluster
         self.instance = instance
@@ -46,11 +52,13 @@ public struct Heartbeat: Hashable, Sendable {
         self.interval = interval
         self.wanted = wanted
         self.isScheduled = isScheduled
+        self.isPlanned = isPlanned
         self.echo = echo
         self.drain = drain
         self.head = head
         self.rollup = rollup
         self.relaySetGeneration = relaySetGeneration
+        self.workload = workload
         self.testimonies = testimonies
     }
 }

@@ -2,19 +2,19 @@
 
 public import MeshModel
 
-/// Plaintext of a heartbeat, version 1, numbers in network byte order:
+/// Plaintext of a heartbeat, version 2, numbers in network byte order:
 ///
 ///     0  version  1  flags                   2  cluster          4  instance
 ///     12 sequence 20 sent at, ns                  28 interval, ms     30 wanted, ms
 ///     32 echo     40 hold, us                     44 drain generation 52 head (epoch, revision)
-///     64 rollup   80 relay set generation         88 testimonies: count (1), then each
-///     hash of the name (8), heard (1)
+///     64 rollup   80 relay set generation         88 capacity       92 used of it
+///     96 testimonies: count (1), then each hash of the name (8), heard (1)
 ///
-/// Flags: 1 draining, 2 echo, 4 out of schedule; others are zero and ignored.
+/// Flags: 1 draining, 2 echo, 4 out of schedule, 8 no longer planned; others are zero and ignored.
 extension Heartbeat {
-    public static let version: UInt8 = 1
+    public static let version: UInt8 = 2
     /// Without testimonies; a later version may append what this one ignores, up to `encodedMaximum`.
-    public static let encodedLength = 89
+    public static let encodedLength = 97
     /// A cluster has three relays at most; twice as many while its set of them changes.
     public static let testimoniesMaximum = 8
     public static let encodedMaximum = 512
@@ -23,11 +23,12 @@ extension Heartbeat {
         static let draining: UInt8 = 1
         static let echo: UInt8 = 2
         static let unscheduled: UInt8 = 4
+        static let unplanned: UInt8 = 8
     }
 
     private var flags: UInt8 {
         (drain.isDraining ? Flag.draining : 0) | (echo == nil ? 0 : Flag.echo)
-            | (isScheduled ? 0 : Flag.unscheduled)
+            | (isScheduled ? 0 : Flag.unscheduled) | (isPlanned ? 0 : Flag.unplanned)
     }
 
     public var encoded: [UInt8] {
@@ -47,6 +48,7 @@ extension Heartbeat {
         writer.write(rollup.high)
         writer.write(rollup.low)
         writer.write(relaySetGeneration)
+        writer.write(workload)
         let told = testimonies.prefix(Self.testimoniesMaximum)
         writer.write(UInt8(told.count))
         for testimony in told {
@@ -73,6 +75,7 @@ extension Heartbeat {
         interval = .milliseconds(Int64(try reader.read(UInt16.self)))
         wanted = .milliseconds(Int64(try reader.read(UInt16.self)))
         isScheduled = flags & Flag.unscheduled == 0
+        isPlanned = flags & Flag.unplanned == 0
         guard sequence > 0 else { throw .invalid("sequence") }
         guard interval > .zero, wanted > .zero else { throw .invalid("interval") }
         let echoed = HeartbeatEcho(
@@ -83,6 +86,7 @@ extension Heartbeat {
         head = try reader.readPosition()
         rollup = RollupHash(high: try reader.read(), low: try reader.read())
         relaySetGeneration = try reader.read()
+        workload = try reader.readWorkload()
         let count = Int(try reader.read(UInt8.self))
         guard count <= Self.testimoniesMaximum else { throw .tooLong("testimonies") }
         testimonies = []

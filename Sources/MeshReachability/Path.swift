@@ -8,6 +8,8 @@ struct Path: Sendable {
     static let missedMaximum = 15
 
     private(set) var plan: PathPlan
+    /// Set since the plan lacks this path: until then it is kept for those that take its place.
+    private(set) var keptUntil: Instant?
     private let parameters: ReachabilityParameters
 
     // What goes out.
@@ -54,7 +56,31 @@ struct Path: Sendable {
 
     mutating func follow(_ plan: PathPlan, at now: Instant) {
         self.plan = plan
+        keptUntil = nil
         adjustPace(at: now)
+    }
+
+    // MARK: Going
+
+    /// The plan lacks it from now on. The peer learns that with the next beat, and may learn of the
+    /// new plan later.
+    mutating func retire(at now: Instant) {
+        keptUntil = keptUntil ?? now + parameters.handover
+    }
+
+    /// What it says counts: always of a planned path; of another only that it is alive. Its silence
+    /// says nothing of a cluster, for its relay may have died or gone.
+    var isCounted: Bool { keptUntil == nil || state == .up }
+
+    /// Whether nobody goes by it any more: it is silent, or had its time and the peer's plan lacks it,
+    /// too. While the peer plans it, it would take silence for a failure.
+    func isSpent(at now: Instant) -> Bool {
+        guard let keptUntil else { return false }
+        switch state {
+        case .unknown, .down: return true
+        case .suspect: return false
+        case .up: return now >= keptUntil && lastBeat?.isPlanned != true
+        }
     }
 
     // MARK: Sending
@@ -130,8 +156,9 @@ struct Path: Sendable {
         return Heartbeat(
             cluster: words.cluster, instance: words.instance, sequence: sequence, sentAt: now,
             interval: announced, wanted: plan.interval(parameters), isScheduled: isScheduled,
-            echo: echo, drain: words.drain, head: words.head, rollup: words.rollup,
-            relaySetGeneration: words.relaySetGeneration,
+            isPlanned: keptUntil == nil, echo: echo, drain: words.drain, head: words.head,
+            rollup: words.rollup,
+            relaySetGeneration: words.relaySetGeneration, workload: words.workload,
             testimonies: words.testimonies[plan.path.cluster] ?? [])
     }
 
@@ -242,7 +269,8 @@ struct Path: Sendable {
             silence: lastArrival.map { now - $0 },
             roundTrip: sent.smoothed.map { .nanoseconds($0) },
             drain: lastBeat?.drain ?? .never, head: lastBeat?.head ?? .origin,
-            relaySetGeneration: lastBeat?.relaySetGeneration ?? 0)
+            relaySetGeneration: lastBeat?.relaySetGeneration ?? 0,
+            workload: lastBeat?.workload)
     }
 }
 
@@ -254,6 +282,7 @@ struct Announcement: Sendable {
     var head = Position.origin
     var rollup = RollupHash.zero
     var relaySetGeneration: UInt64 = 0
+    var workload: Workload?
     /// By the cluster that they are for.
     var testimonies: [ClusterID: [Testimony]] = [:]
 }

@@ -42,6 +42,11 @@ public struct PathPlan: Hashable, Sendable {
         self.wasUp = wasUp
     }
 
+    /// The same without the past.
+    var forgetting: PathPlan {
+        PathPlan(path: path, isInUse: isInUse, isSingle: isSingle)
+    }
+
     func interval(_ parameters: ReachabilityParameters) -> Duration {
         guard isInUse else { return parameters.intervalBackground }
         return isSingle ? parameters.intervalSinglePath : parameters.intervalInUse
@@ -72,10 +77,13 @@ public struct PathStatus: Hashable, Sendable {
     /// Where the remote cluster's ledger is, by its own word.
     public var head: Position
     public var relaySetGeneration: UInt64
+    /// Of the remote cluster, by its own word; nil: it doesn't say.
+    public var workload: Workload?
 
     public init(
         remote: NodeID, state: PathState, missed: UInt8, beats: UInt8, silence: Duration?,
-        roundTrip: Duration?, drain: DrainDeclaration, head: Position, relaySetGeneration: UInt64
+        roundTrip: Duration?, drain: DrainDeclaration, head: Position, relaySetGeneration: UInt64,
+        workload: Workload? = nil
     ) {
         self.remote = remote
         self.state = state
@@ -86,5 +94,6 @@ public struct PathStatus: Hashable, Sendable {
         self.drain = drain
         self.head = head
         self.relaySetGeneration = relaySetGeneration
+        self.workload = workload
     }
 }

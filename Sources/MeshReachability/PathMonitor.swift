@@ -15,6 +15,7 @@ public struct PathMonitor: Sendable {
     private let parameters: ReachabilityParameters
     private var words: Announcement
     private var paths: OrderedDictionary<PathID, Path> = [:]
+    private var startedAt: Instant?
     private var punctuality: Punctuality
     private var reports: UInt64 = 0
     private var nextReport: Instant?
@@ -40,25 +41,54 @@ public struct PathMonitor: Sendable {
     public var isAbstaining: Bool { punctuality.isDoubtful }
 
     /// Replaces the set of paths; those of other relays among `plans` are left out. One that stays
-    /// keeps all it knows; a new one starts unknown.
+    /// keeps all it knows; a new one starts unknown, but for one to a cluster that was up before this
+    /// process started, as long as that is news.
+    ///
+    /// One that `plans` lack and that is up goes on for a while, or for as long as the peer plans it:
+    /// the two sides learn of new relays at different times, and neither may take the other's change
+    /// for a failure. What it reports is that it is up, or nothing.
     public mutating func configure(
         _ plans: [PathPlan], at now: Instant, into effects: inout PathEffects
     ) {
         noteWake(at: now, into: &effects)
-        let before = paths
+        var former = paths
         paths = [:]
+        let start = startedAt ?? now
+        startedAt = start
         for plan in plans.sorted(by: { $0.path < $1.path }) where plan.path.local == node {
-            if var path = before[plan.path] {
+            if var path = former.removeValue(forKey: plan.path) {
                 path.follow(plan, at: now)
                 paths[plan.path] = path
             } else {
+                let isStarting = now - start < parameters.startGrace
                 paths[plan.path] = Path(
-                    plan, phase: phase(of: plan.path), at: now, parameters)
+                    isStarting ? plan : plan.forgetting, phase: phase(of: plan.path), at: now,
+                    parameters)
             }
         }
+        retire(former, at: now)
         hasNews = true
         run(at: now, into: &effects)
     }
+
+    private mutating func retire(_ former: OrderedDictionary<PathID, Path>, at now: Instant) {
+        var kept: [ClusterID: Int] = [:]
+        var retired = former
+        for index in retired.values.indices { retired.values[index].retire(at: now) }
+        // A peer that goes on changing its relays must not fill the memory: the oldest go first.
+        let latest = retired.elements.sorted {
+            ($0.value.keptUntil ?? now) > ($1.value.keptUntil ?? now)
+        }
+        for (id, path) in latest
+        where kept[id.cluster, default: 0] < parameters.handoversMaximum {
+            kept[id.cluster, default: 0] += 1
+            paths[id] = path
+        }
+        paths.sort { $0.key < $1.key }
+    }
+
+    /// Every path that beats, whether planned or kept for a while.
+    public var pathIDs: [PathID] { Array(paths.keys) }
 
     /// What the next heartbeats say of this cluster's ledger and relays.
     public mutating func announce(
@@ -68,6 +98,9 @@ public struct PathMonitor: Sendable {
         words.rollup = rollup
         words.relaySetGeneration = relaySetGeneration
     }
+
+    /// What the next heartbeats and reports say of this cluster's capacity; nil: not known.
+    public mutating func announce(_ workload: Workload?) { words.workload = workload }
 
     /// What the next heartbeats to a cluster say of its nodes.
     public mutating func testify(_ testimonies: [Testimony], to cluster: ClusterID) {
@@ -115,9 +148,9 @@ public struct PathMonitor: Sendable {
         run(at: now, into: &effects)
     }
 
-    /// All paths as of `now`, in the order of their remote nodes.
+    /// All paths that count as of `now`, in the order of their remote nodes.
     public func statuses(at now: Instant) -> [PathStatus] {
-        paths.values.map { $0.status(at: now) }
+        paths.values.lazy.filter(\.isCounted).map { $0.status(at: now) }
     }
 
     // MARK: -
@@ -155,6 +188,10 @@ public struct PathMonitor: Sendable {
             }
             wake = min(wake, paths.values[index].nextWake(after: now))
         }
+        if paths.values.contains(where: { $0.isSpent(at: now) }) {
+            paths.removeAll { $0.value.isSpent(at: now) }
+            hasNews = true
+        }
         report(at: now, into: &effects)
         nextWake = paths.isEmpty ? nil : min(wake, nextReport ?? wake)
         punctuality.ask(for: nextWake)
@@ -167,7 +204,7 @@ public struct PathMonitor: Sendable {
         nextReport = paths.isEmpty ? nil : now + parameters.reportInterval
         effects.report = RelayReport(
             relay: node, sequence: reports, instance: words.instance,
-            isAbstaining: isAbstaining, paths: statuses(at: now))
+            isAbstaining: isAbstaining, workload: words.workload, paths: statuses(at: now))
     }
 
     /// 0..<1, the same for a path in a life of this process.

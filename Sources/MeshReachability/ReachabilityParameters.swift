@@ -97,6 +97,27 @@ public struct ReachabilityParameters: Hashable, Sendable {
     public var rampStep = Duration.milliseconds(500)
     public var damping = DampingParameters()
 
+    // MARK: Relays
+
+    /// A node that comes back, or is new, has to live so long before it takes the place of a living
+    /// relay, and one that comes back before it is a relay at all: longer than an agent that fails
+    /// again and again stays up (a container's restart waits 10, 20, 40 s), and two relays do for a
+    /// minute.
+    public var relayHold = Duration.seconds(60)
+    /// Between two changes of the own cluster's relays: a new path needs a stream first, some five
+    /// round trips.
+    public var relaySetInterval = Duration.seconds(1)
+    /// A path that the plan has no more is kept up so long beside those that take its place: as long
+    /// as ``startGrace``, for the same reason. Two living relays are displaced no sooner after each
+    /// other.
+    public var handover = Duration.seconds(5)
+    /// Paths to one cluster that are kept so at the same time: all places twice.
+    public var handoversMaximum = 6
+
+    // MARK: Weight
+
+    public var capacity = CapacityParameters()
+
     // MARK: Nodes
 
     /// A remote node is live this long after its last beat, whatever its relays claim: seven beats of a

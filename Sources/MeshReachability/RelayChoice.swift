@@ -14,8 +14,9 @@ public struct RelayCandidate: Hashable, Sendable {
     }
 }
 
-/// Which nodes of a cluster talk to others, and to whom: computed alike by all who see the same
-/// nodes, without an election (rendezvous hashing, Thaler and Ravishankar 1998).
+/// Which nodes of a cluster talk to others, and to whom, without an election: ranked alike by all who
+/// see the same nodes (rendezvous hashing, Thaler and Ravishankar 1998). ``RelayKeeper`` makes a
+/// cluster's set of it, which its publisher announces.
 public enum RelayChoice {
     public static let countDefault = 3
 
@@ -27,19 +28,36 @@ public enum RelayChoice {
     public static func relays(
         among nodes: [RelayCandidate], of cluster: ClusterID, count: Int = countDefault
     ) -> [String] {
-        let ranked = nodes.map { (score: score(of: $0.name, in: cluster), node: $0) }
-            .sorted { ($0.score, $0.node.name) > ($1.score, $1.node.name) }
-        var zones: [String] = []
-        var chosen: [Int] = []
-        for (rank, entry) in ranked.enumerated() where !zones.contains(entry.node.zone) {
-            guard chosen.count < count else { break }
-            zones.append(entry.node.zone)
-            chosen.append(rank)
+        let chosen = additions(to: [], among: nodes, of: cluster, count: count)
+        return ranked(nodes, of: cluster).map(\.name).filter(chosen.contains)
+    }
+
+    /// Chooses who joins relays that keep their places, from other zones as long as there are any.
+    ///
+    /// - Parameter nodes: live and capable ones, in any order; whoever is one of `relays` isn't chosen again.
+    /// - Returns: as many names as lack of `count`, if there are, the most wanted first.
+    public static func additions(
+        to relays: [RelayCandidate], among nodes: [RelayCandidate], of cluster: ClusterID,
+        count: Int = countDefault
+    ) -> [String] {
+        var zones = relays.map(\.zone)
+        var chosen: [RelayCandidate] = []
+        let others = ranked(nodes, of: cluster).filter { node in
+            !relays.contains { $0.name == node.name }
         }
-        for rank in ranked.indices where chosen.count < count && !chosen.contains(rank) {
-            chosen.append(rank)
+        for node in others where !zones.contains(node.zone) {
+            zones.append(node.zone)
+            chosen.append(node)
         }
-        return chosen.sorted().map { ranked[$0].node.name }
+        chosen += others.filter { !chosen.contains($0) }
+        return chosen.prefix(max(count - relays.count, 0)).map(\.name)
+    }
+
+    private static func ranked(
+        _ nodes: [RelayCandidate], of cluster: ClusterID
+    ) -> [RelayCandidate] {
+        nodes.map { (score: score(of: $0.name, in: cluster), node: $0) }
+            .sorted { ($0.score, $0.node.name) > ($1.score, $1.node.name) }.map(\.node)
     }
 
     /// Pairs relay i with relay i, modulo the larger set: both sides compute the same pairs.

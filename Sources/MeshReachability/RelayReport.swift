@@ -15,22 +15,26 @@ public struct RelayReport: Hashable, Sendable {
     public var instance: UInt64
     /// The relay's own timers were late: its paths are not to be counted.
     public var isAbstaining: Bool
+    /// Of the own cluster, as this relay sums it up; nil: not known.
+    public var workload: Workload?
     /// In the order of their remote nodes.
     public var paths: [PathStatus]
 
     public init(
-        relay: String, sequence: UInt64, instance: UInt64, isAbstaining: Bool, paths: [PathStatus]
+        relay: String, sequence: UInt64, instance: UInt64, isAbstaining: Bool,
+        workload: Workload? = nil, paths: [PathStatus]
     ) {
         self.relay = relay
         self.sequence = sequence
         self.instance = instance
         self.isAbstaining = isAbstaining
+        self.workload = workload
         self.paths = paths
     }
 }
 
 extension RelayReport {
-    public static let version: UInt8 = 1
+    public static let version: UInt8 = 2
     private static let nameMaximum = 253
     /// Stands for "no beat yet" and "not measured".
     private static let none = UInt32.max
@@ -42,6 +46,7 @@ extension RelayReport {
         writer.write(sequence)
         writer.write(instance)
         writer.write(isAbstaining)
+        writer.write(workload)
         writer.write(list: paths.prefix(Self.pathsMaximum)) { writer, path in
             writer.write(path.remote.cluster.rawValue)
             writer.write(path.remote.name)
@@ -54,6 +59,7 @@ extension RelayReport {
             writer.write(path.drain.generation)
             writer.write(path.head)
             writer.write(path.relaySetGeneration)
+            writer.write(path.workload)
         }
         return writer.bytes
     }
@@ -68,6 +74,7 @@ extension RelayReport {
         sequence = try reader.read()
         instance = try reader.read()
         isAbstaining = try reader.readBool()
+        workload = try reader.readWorkload()
         paths = try reader.readList(max: Self.pathsMaximum, "paths") {
             reader throws(DecodingFault) in try Self.readPath(&reader)
         }
@@ -89,7 +96,8 @@ extension RelayReport {
             silence: silence == none ? nil : .milliseconds(Int64(silence)),
             roundTrip: roundTrip == none ? nil : .microseconds(Int64(roundTrip)),
             drain: DrainDeclaration(generation: try reader.read(), isDraining: isDraining),
-            head: try reader.readPosition(), relaySetGeneration: try reader.read())
+            head: try reader.readPosition(), relaySetGeneration: try reader.read(),
+            workload: try reader.readWorkload())
     }
 
     private static func clamp(_ value: Int64) -> UInt32 {

@@ -23,6 +23,10 @@ struct Standing: Sendable {
     private(set) var drain = DrainDeclaration.never
     private var isDrainRestored = false
     private(set) var damping: Damping
+    private(set) var capacity: CapacityShare
+    /// The last that was heard of it; nil: it doesn't say.
+    private(set) var workload: Workload?
+    private var isCounted = false
     var isCaughtUp = true
     private var recoveredSince: Instant?
     private var generation: UInt32
@@ -33,11 +37,15 @@ struct Standing: Sendable {
     init(restoring word: LivenessWord?, at now: Instant, _ parameters: ReachabilityParameters) {
         self.parameters = parameters
         damping = Damping(parameters.damping)
+        capacity = CapacityShare(at: now, parameters.capacity)
         generation = word?.generation ?? 0
         self.word = word ?? LivenessWord(verdict: .unknown, weight: .max, generation: 0)
         switch word?.verdict ?? .unknown {
         case .unknown: base = .unknown
-        case .up, .suspect: base = .up
+        case .up:
+            base = .up
+            capacity = CapacityShare(Double(self.word.weight) / 255, at: now, parameters.capacity)
+        case .suspect: base = .up
         case .unreachable: base = .unreachable
         case .probation:
             let share = Double(self.word.weight) / 255
@@ -91,6 +99,27 @@ struct Standing: Sendable {
         damping.punish(at: now)
     }
 
+    /// Whether new flows go there but for a silence that may end any moment.
+    var isServing: Bool { base != .unreachable && !drain.isDraining }
+
+    /// Follows what the cluster has to spare.
+    /// - Parameter workloads: nil if nobody could say: the last word stands.
+    /// - Returns: true when it has stopped serving since the last time.
+    mutating func balance(_ workloads: WorkloadSum?, at now: Instant) -> Bool {
+        if let workloads {
+            workload = workloads.mean
+            if isServing {
+                capacity.follow(workload, at: now)
+            } else {
+                capacity.reset(to: workload, at: now)
+            }
+        }
+        defer { isCounted = isServing }
+        return isCounted && !isServing
+    }
+
+    mutating func yield(_ factor: Double, at now: Instant) { capacity.yield(factor, at: now) }
+
     /// Goes back towards up, as far as conditions and time allow.
     mutating func recover(at now: Instant) {
         switch base {
@@ -128,13 +157,16 @@ struct Standing: Sendable {
         if silentSince != nil { return (.suspect, 0) }
         if drain.isDraining { return (.draining, 0) }
         switch base {
-        case .unknown: return (.unknown, .max)
+        case .unknown: return (.unknown, weight(1))
         case .probation(let since):
             let share = (now - since).seconds / max(parameters.ramp.seconds, 1e-9)
-            return (.probation, UInt8(min(max(share, parameters.rampFloor), 1) * 255))
-        case .up, .unreachable: return (.up, .max)
+            return (.probation, weight(min(max(share, parameters.rampFloor), 1)))
+        case .up, .unreachable: return (.up, weight(1))
         }
     }
+
+    /// Never 0: what takes little is not what is gone.
+    private func weight(_ ramp: Double) -> UInt8 { UInt8(max(ramp * capacity.value * 255, 1)) }
 
     /// When time alone may change something; always later than `now`.
     func nextWake(after now: Instant) -> Instant? {

@@ -34,6 +34,8 @@ public struct Evidence: Hashable, Sendable {
     public var up = 0
     /// Missing beats of all of them together.
     public var missed = 0
+    /// What the cluster says of itself over the paths that are up.
+    public internal(set) var workloads = WorkloadSum()
 
     /// 2 of 3, 2 of 2, 1 of 1.
     public var quorum: Int { counted / 2 + 1 }
@@ -48,4 +50,8 @@ public enum VerdictEvent: Hashable, Sendable {
     case suppressed(ClusterID, penalty: Double)
     case suppressionEnded(ClusterID)
     case drainDeclared(ClusterID, DrainDeclaration)
+    /// It has so little to spare that its weight falls.
+    case capacityShort(ClusterID, Workload)
+    /// Its weight is full again, as far as its capacity goes.
+    case capacityAmple(ClusterID)
 }

@@ -7,15 +7,21 @@ import OrderedCollections
 ///
 /// | verdict | weight | taken when | undone by |
 /// |---|---|---|---|
-/// | unknown | 255 | never heard | the first beat |
+/// | unknown | up to 255 | never heard | the first beat |
 /// | suspect | 0 | quorum of paths suspect, ≥ 4 beats missing | one beat on as many paths as break the quorum |
 /// | unreachable | 0, generation + 1 | quorum of paths down, ≥ 6 missing (≥ 7 of three paths), no self-doubt | ten beats, replica caught up, 5 s hold, not suppressed |
-/// | probation | 26...255 | after that, or at the end of a drain | 30 s |
+/// | probation | 10...100 % of up's | after that, or at the end of a drain | 30 s |
 /// | draining | 0 | the owner says so | the owner says so |
+///
+/// Up, a cluster has 25...255, after the capacity that it says it has to spare (``CapacityParameters``):
+/// an opinion about itself that costs it flows and never brings it more than full weight. When one
+/// leaves, the others' weights share its load by what they have to spare. The own cluster is one of
+/// them, and none is ever taken away.
 ///
 /// A value without clock, socket or log. Nothing that another cluster says about a third one enters.
 /// - Complexity: `O(clusters × relays)` per report; words are stored per cluster, whatever its services.
 public struct VerdictEngine: Sendable {
+    private let own: ClusterID?
     private let parameters: ReachabilityParameters
     private var standings: OrderedDictionary<ClusterID, Standing> = [:]
     private var relays: OrderedDictionary<String, RelayView> = [:]
@@ -26,7 +32,11 @@ public struct VerdictEngine: Sendable {
     /// Set while self-doubt stands, and a window longer: see ``judge(at:mayWorsen:into:)``.
     private var doubtfulUntil: Instant?
 
-    public init(parameters: ReachabilityParameters = .default) { self.parameters = parameters }
+    /// - Parameter own: the observer's cluster, whose capacity the reports tell.
+    public init(own: ClusterID? = nil, parameters: ReachabilityParameters = .default) {
+        self.own = own
+        self.parameters = parameters
+    }
 
     /// When ``tick(at:into:)`` wants to be called; nil if only reports can change anything.
     public private(set) var nextWake: Instant?
@@ -109,6 +119,15 @@ public struct VerdictEngine: Sendable {
 
     public func evidence(of cluster: ClusterID) -> Evidence? { standings[cluster]?.evidence }
 
+    /// What a cluster last said of its capacity, and the share of its full weight that this leaves it,
+    /// 0.1...1; nil if it doesn't say.
+    public func capacity(of cluster: ClusterID) -> (workload: Workload, share: Double)? {
+        guard let standing = standings[cluster], let workload = standing.workload else {
+            return nil
+        }
+        return (workload, standing.capacity.value)
+    }
+
     /// Whether so many clusters fell silent together that the fault is taken for mine.
     public var isDoubtingItself: Bool { doubtfulUntil != nil }
 
@@ -134,6 +153,7 @@ public struct VerdictEngine: Sendable {
             standings.values[index].weigh(evidence, at: now, mayWorsen: isSettled)
         }
         judge(at: now, mayWorsen: isSettled, into: &effects)
+        balance(at: now, into: &effects)
         for index in standings.values.indices {
             settle(index, at: now, into: &effects)
         }
@@ -165,6 +185,64 @@ public struct VerdictEngine: Sendable {
         effects.events.append(
             isDoubtingItself
                 ? .selfDoubtBegan(silent: silent.sorted(), inUse: inUse.count) : .selfDoubtEnded)
+    }
+
+    private mutating func balance(at now: Instant, into effects: inout VerdictEffects) {
+        let before = standings.values.map(\.capacity.value)
+        var lost = 0.0
+        var hasOneLeft = false
+        for index in standings.values.indices {
+            let workloads = workloads(of: standings.keys[index], at: now)
+            guard standings.values[index].balance(workloads, at: now) else { continue }
+            hasOneLeft = true
+            lost += Double(standings.values[index].workload?.used ?? 0)
+        }
+        if hasOneLeft { spread(lost, at: now) }
+        for (index, before) in before.enumerated() {
+            let cluster = standings.keys[index]
+            let standing = standings.values[index]
+            guard standing.isServing, (before < 1) != (standing.capacity.value < 1) else {
+                continue
+            }
+            if before < 1 {
+                effects.events.append(.capacityAmple(cluster))
+            } else if let workload = standing.workload {
+                effects.events.append(.capacityShort(cluster, workload))
+            }
+        }
+    }
+
+    /// Loads follow weights in proportion, so with weights as they are all survivors would grow by one
+    /// factor. Each gets its own: as if it took what was lost in proportion to what it has to spare, and
+    /// nobody more than that. Readings show it later, and take over.
+    private mutating func spread(_ lost: Double, at now: Instant) {
+        let survivors = standings.values.indices.filter { standings.values[$0].isServing }
+        let workloads = survivors.compactMap { standings.values[$0].workload }
+        let spare = workloads.map { Double($0.spare) }.reduce(0, +)
+        guard spare > 0, let most = workloads.map({ growth($0, lost, spare) }).max() else { return }
+        for index in survivors {
+            // One that doesn't say keeps what it has.
+            let own = standings.values[index].workload.map { growth($0, lost, spare) } ?? most
+            standings.values[index].yield(own / most, at: now)
+        }
+    }
+
+    private func growth(_ workload: Workload, _ lost: Double, _ spare: Double) -> Double {
+        let gain = min(lost / spare, 1) * Double(workload.spare)
+        return min(1 + gain / max(Double(workload.used), 1), 1 / parameters.capacity.floor)
+    }
+
+    /// Nil if no relay could say, or hears it now.
+    private func workloads(of cluster: ClusterID, at now: Instant) -> WorkloadSum? {
+        guard cluster == own else {
+            let evidence = standings[cluster]?.evidence
+            return evidence.flatMap { $0.up > 0 ? $0.workloads : nil }
+        }
+        let views = relays.values.filter { $0.isFresh(at: now, parameters) }
+        guard !views.isEmpty else { return nil }
+        var sum = WorkloadSum()
+        for case let workload? in views.map(\.workload) { sum.add(workload) }
+        return sum
     }
 
     private mutating func giveUp(
@@ -202,6 +280,7 @@ public struct VerdictEngine: Sendable {
     /// one dead path of another relay to be all there is.
     private func evidence(for cluster: ClusterID, at now: Instant) -> Evidence {
         var evidence = Evidence()
+        var broken = 0
         for view in relays.values where view.isFresh(at: now, parameters) {
             let isCounted = view.isCounted(at: now, parameters)
             for path in view.paths
@@ -209,8 +288,12 @@ public struct VerdictEngine: Sendable {
                 && (path.state == .up || isCounted && path.state != .unknown)
             {
                 evidence.count(path, parameters)
+                if path.missed >= Path.missedMaximum { broken += 1 }
             }
         }
+        // A path that has long been silent while a quorum of others wasn't is broken. What it misses is
+        // no news: with it every third beat lost in a row on one other path would be a verdict.
+        if broken < evidence.quorum { evidence.missed -= broken * Path.missedMaximum }
         return evidence
     }
 
@@ -233,6 +316,7 @@ private struct RelayView: Sendable {
     private var sequence: UInt64 = 0
     private var isAbstaining = true
     private(set) var paths: [PathStatus] = []
+    private(set) var workload: Workload?
 
     /// - Returns: false for a report that is older than what is known.
     mutating func replace(with report: RelayReport, at now: Instant) -> Bool {
@@ -246,6 +330,7 @@ private struct RelayView: Sendable {
         sequence = report.sequence
         isAbstaining = report.isAbstaining
         paths = report.paths
+        workload = report.workload
         receivedAt = now
         return true
     }
@@ -265,7 +350,10 @@ extension Evidence {
         missed += Int(path.missed)
         if path.state == .suspect || path.state == .down { suspect += 1 }
         if path.state == .down { down += 1 }
-        if path.state == .up { up += 1 }
+        if path.state == .up {
+            up += 1
+            if let workload = path.workload { workloads.add(workload) }
+        }
         if path.state == .up, path.beats >= parameters.beatsUntilRecovered { recovered += 1 }
     }
 }

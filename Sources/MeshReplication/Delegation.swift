@@ -51,8 +51,8 @@ public struct Delegation: Hashable, Sendable {
     /// anywhere else.
     fileprivate static let context = Array("weft ledger delegation".utf8)
 
-    /// - Parameter sign: of the cluster's CA: a P-256 signature over SHA-256 of the bytes given, as
-    ///   64 raw bytes.
+    /// - Parameter sign: of the cluster's CA: gives for the bytes what its ``LedgerAuthority`` takes
+    ///   for their signature.
     public func signed(by sign: ([UInt8]) throws -> [UInt8]) rethrows -> SignedDelegation {
         let bytes = encoded
         return SignedDelegation(
@@ -70,7 +70,7 @@ public struct SignedDelegation: Hashable, Sendable {
     var hash: LedgerDigest { LedgerDigest(of: bytes) }
 
     func isSigned(by authority: LedgerAuthority) -> Bool {
-        authority.hasSigned(Delegation.context + bytes, signature)
+        authority.hasSigned(Delegation.context + bytes, signature, delegation.notAfter)
     }
 
     /// Whether `signed` was written with the delegated key.
@@ -99,26 +99,41 @@ extension SignedDelegation {
             try reader.readField(max: ReplicationLimit.delegationBytes, "delegation"))
         delegation = try Delegation(encoded: bytes)
         signature = Array(
-            try reader.readField(max: ReplicationLimit.delegationBytes, "signature"))
+            try reader.readField(
+                max: ReplicationLimit.delegationSignatureBytes, "signature"))
     }
 }
 
-/// The keys of a cluster's CA: a replica believes what any of them delegated.
+/// A cluster's CA: a replica believes what it delegated.
 public struct LedgerAuthority: Sendable {
-    private let keys: [P256.Signing.PublicKey]
+    /// Whether `signature` under `bytes` counts until `until`, seconds since 1970. The answer must not
+    /// depend on anything else: replicas ask once, and may ask again after a restart.
+    public typealias Verification =
+        @Sendable (
+            _ bytes: [UInt8], _ signature: [UInt8], _ until: UInt64
+        ) -> Bool
 
-    /// - Parameter keys: several while a CA is rotated.
-    public init(_ keys: [P256.Signing.PublicKey]) { self.keys = keys }
+    private let identity: [UInt8]
+    let hasSigned: Verification
 
-    func hasSigned(_ bytes: [UInt8], _ signature: [UInt8]) -> Bool {
-        guard let signature = try? P256.Signing.ECDSASignature(rawRepresentation: signature)
-        else { return false }
-        return keys.contains { $0.isValidSignature(signature, for: bytes) }
+    /// - Parameter identity: two authorities with the same one give the same answers.
+    public init(identity: [UInt8], hasSigned: @escaping Verification) {
+        self.identity = identity
+        self.hasSigned = hasSigned
+    }
+
+    /// - Parameter keys: P-256 keys that sign themselves, 64 raw bytes over SHA-256, and never end.
+    public init(_ keys: [P256.Signing.PublicKey]) {
+        self.init(identity: keys.flatMap(\.rawRepresentation)) { bytes, signature, _ in
+            guard let signature = try? P256.Signing.ECDSASignature(rawRepresentation: signature)
+            else { return false }
+            return keys.contains { $0.isValidSignature(signature, for: bytes) }
+        }
     }
 }
 
 extension LedgerAuthority: Equatable {
     public static func == (left: LedgerAuthority, right: LedgerAuthority) -> Bool {
-        left.keys.map(\.rawRepresentation) == right.keys.map(\.rawRepresentation)
+        left.identity == right.identity
     }
 }

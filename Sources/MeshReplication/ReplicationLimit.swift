@@ -16,8 +16,9 @@ public enum ReplicationLimit {
     public static let bodyBytes = 64 * 1024
     public static let headerBytes = 4 * 1024
     public static let resourceVersionBytes = 1024
-    /// A delegation, and its signature.
     static let delegationBytes = 512
+    /// A delegation's signature, with the certificates that lead to the CA's root.
+    static let delegationSignatureBytes = 2 * 1024
     /// How far a delegation's end is stretched, for clocks differ.
     public static let clockSkewSeconds: UInt64 = 300
     /// One bucket of a snapshot: 1/256 of an owner's state.

@@ -30,11 +30,10 @@ public struct Synchroniser: Sendable {
     var turn = 0
     /// Planted by tests.
     var flaws: Flaws = []
-    /// Owner whose batches are acknowledged to whoever sent them.
-    private let receiptsOf: ClusterID?
+    /// Owner whose batches are acknowledged to whoever sent them: the cluster whose publisher waits for
+    /// word from this node that it holds a revision, too.
+    public var receiptsOf: ClusterID?
 
-    /// - Parameter receiptsOf: the cluster whose publisher waits for word from this node that it
-    ///   holds a revision, too.
     public init(receiptsOf: ClusterID? = nil) { self.receiptsOf = receiptsOf }
 
     func owesReceipt(of owner: ClusterID) -> Bool { owner == receiptsOf }

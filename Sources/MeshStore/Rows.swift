@@ -78,6 +78,7 @@ public struct NodeRow: TableRow, Hashable {
     public let outerAddresses: [Address]
     public let podPrefixes: [Prefix]
     public let zone: String
+    /// Before its cluster announced others.
     public let isRelay: Bool
     /// What it gossips with inside its cluster.
     public let gossipKeys: [GossipKey]

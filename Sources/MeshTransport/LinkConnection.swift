@@ -11,6 +11,7 @@ final class LinkConnection: Sendable {
     /// What the peer presented, to judge it again when the bundles change.
     let presented: [[UInt8]]
     let verifiedAt: Date
+    let peerNotAfter: Date
     private let outboundBytesMaximum: Int
     private let inboundBytesMaximum: Int
 
@@ -25,12 +26,13 @@ final class LinkConnection: Sendable {
 
     init(
         id: LinkID, channel: any Channel, presented: [[UInt8]], verifiedAt: Date,
-        configuration: LinkConfiguration
+        peerNotAfter: Date, configuration: LinkConfiguration
     ) {
         self.id = id
         self.channel = channel
         self.presented = presented
         self.verifiedAt = verifiedAt
+        self.peerNotAfter = peerNotAfter
         outboundBytesMaximum = configuration.outboundBytesMaximum
         inboundBytesMaximum = configuration.inboundBytesMaximum
     }

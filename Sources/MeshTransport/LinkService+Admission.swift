@@ -67,6 +67,7 @@ extension LinkService {
             state.nextID += 1
             let connection = LinkConnection(
                 id: id, channel: channel, presented: peer.presented, verifiedAt: peer.verifiedAt,
+                peerNotAfter: peer.notAfter,
                 configuration: configuration)
             let decision =
                 state.isStopped

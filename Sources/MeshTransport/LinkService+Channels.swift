@@ -95,9 +95,8 @@ extension LinkService {
         let verification = PeerVerification()
         let wallClock = configuration.wallClock
         let judge: NIOSSLCustomVerificationCallbackWithMetadata = { certificates, promise in
-            promise.completeWithTask {
-                try await verification.judge(certificates, with: verifier, now: wallClock())
-            }
+            promise.completeWith(
+                Result { try verification.judge(certificates, with: verifier, now: wallClock()) })
         }
         let pipeline = channel.pipeline.syncOperations
         if target == nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
+public import FoundationEssentials
 public import Logging
 import MeshModel
 import MeshTrust
@@ -146,7 +146,7 @@ public final class LinkService: Service {
     /// bundles, at the time the link was made, would have refused the peer.
     ///
     /// - Throws: when the credentials can't be used: everything stays as it was.
-    public func reload(_ security: LinkSecurity) async throws {
+    public func reload(_ security: LinkSecurity) throws {
         let contexts = try TLSContexts(credentials: security.credentials)
         let verifier = PeerVerifier(store: security.trust)
         let entries = state.withLock { state in
@@ -156,7 +156,7 @@ public final class LinkService: Service {
             return Array(state.table.entries.values)
         }
         for entry in entries {
-            let peer = try? await verifier.verify(
+            let peer = try? verifier.verify(
                 presented: entry.connection.presented, now: entry.connection.verifiedAt
             ).peer
             guard let peer, security.clusters[peer.cluster] == entry.node.cluster else {
@@ -164,6 +164,20 @@ public final class LinkService: Service {
                 continue
             }
         }
+    }
+
+    /// What is in use.
+    public var security: LinkSecurity { state.withLock { $0.security } }
+
+    /// Ends links whose peer's certificate ended `grace` seconds before `now`; diallers make them
+    /// anew with the one it has now.
+    public func closeExpired(at now: Date, grace: TimeInterval) {
+        let expired = state.withLock { state in
+            state.table.entries.values.map(\.connection).filter {
+                now.timeIntervalSince($0.peerNotAfter) > grace
+            }
+        }
+        for connection in expired { connection.close(.expired) }
     }
 
     private func stop() async {

@@ -84,6 +84,8 @@ public enum LinkDownReason: String, Hashable, Sendable, CaseIterable {
     case replaced
     /// The peer's certificate is no longer good under the reloaded bundles.
     case trustWithdrawn = "trust-withdrawn"
+    /// The peer's certificate has ended, and the grace after it.
+    case expired
     case protocolViolation = "protocol-violation"
     case closedLocally = "closed-locally"
     case shutdown

@@ -46,6 +46,8 @@ final class PeerVerification: Sendable {
         let identity: PeerIdentity
         let presented: [[UInt8]]
         let verifiedAt: Date
+        /// Of its own certificate.
+        let notAfter: Date
     }
 
     private let outcome = Mutex<Result<Peer, TrustError>?>(nil)
@@ -55,14 +57,17 @@ final class PeerVerification: Sendable {
 
     func judge(
         _ certificates: [NIOSSLCertificate], with verifier: PeerVerifier, now: Date
-    ) async throws -> NIOSSLVerificationResultWithMetadata {
+    ) throws -> NIOSSLVerificationResultWithMetadata {
         // A certificate that the TLS library holds always serialises.
         let presented = try certificates.map { try $0.toDERBytes() }
         do throws(TrustError) {
-            let (identity, chain) = try await verifier.verify(presented: presented, now: now)
+            let (identity, chain) = try verifier.verify(presented: presented, now: now)
+            let notAfter = try PeerVerifier.notAfter(of: presented[0])
             outcome.withLock {
                 $0 = .success(
-                    Peer(identity: identity, presented: presented, verifiedAt: now))
+                    Peer(
+                        identity: identity, presented: presented, verifiedAt: now,
+                        notAfter: notAfter))
             }
             let validated = chain.compactMap { try? NIOSSLCertificate(bytes: $0, format: .der) }
             guard validated.count == chain.count else { return .failed }

@@ -19,6 +19,8 @@ public enum TransportRejection: String, Error, Hashable, Sendable, CaseIterable 
     case refusedByPeer = "refused-by-peer"
     case cannotConnect = "cannot-connect"
     case slowPeer = "slow-peer"
+    /// A connection of somebody without a certificate ended before its answer.
+    case enrolmentFailed = "enrolment-failed"
     case silentPeer = "silent-peer"
     case frameTooLarge = "frame-too-large"
     case unknownLink = "unknown-link"

@@ -10,18 +10,24 @@ struct CertificateNames {
     private let subject: String
 
     init(_ certificate: Certificate) {
-        let names = (try? certificate.extensions.subjectAlternativeNames) ?? nil
+        self.init(
+            certificate, names: (try? certificate.extensions.subjectAlternativeNames) ?? nil)
+    }
+
+    /// - Parameter names: of the certificate.
+    init(_ certificate: Certificate, names: SubjectAlternativeNames?) {
         uris = (names ?? SubjectAlternativeNames()).compactMap {
             if case .uniformResourceIdentifier(let uri) = $0 { uri } else { nil }
         }
         count = names?.count ?? 0
-        subject = "\(certificate.subject)"
+        subject = uris.isEmpty ? "\(certificate.subject)" : ""
     }
 
-    /// For messages: a URI, else the subject, bounded because strangers choose it.
-    var label: String { String((uris.first ?? subject).prefix(300)) }
+    /// For messages: a URI, else the subject, bounded and printable because strangers choose it.
+    var label: String { printable(uris.first ?? subject, 300) }
 
-    var spiffeID: SPIFFEID? { uris.count == 1 ? SPIFFEID(uris[0]) : nil }
+    /// Nil unless a SPIFFE ID is the only name.
+    var spiffeID: SPIFFEID? { count == 1 && uris.count == 1 ? SPIFFEID(uris[0]) : nil }
 
     /// Nil when the certificate isn't a node's of that mesh.
     func nodeIdentity(mesh: String) -> PeerIdentity? {

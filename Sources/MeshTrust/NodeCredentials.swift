@@ -19,12 +19,10 @@ public struct NodeCredentials: Sendable {
     public static func issue(
         node: String, by authority: CertificateAuthority, now: Date = Date()
     ) throws(TrustError) -> NodeCredentials {
-        let key = Certificate.PrivateKey(P256.Signing.PrivateKey())
+        let key = NodeKey()
         let chain = try authority.issueNodeCertificate(
-            node: node, publicKey: key.publicKey, now: now)
-        return try NodeCredentials(
-            mesh: authority.trustDomain.mesh, pair: KeyAndChain(privateKey: key, chain: chain),
-            path: fileName)
+            node: node, publicKey: key.privateKey.publicKey, now: now)
+        return try key.credentials(chain: chain, mesh: authority.trustDomain.mesh)
     }
 
     /// Credentials that ``save(in:)`` wrote.
@@ -40,7 +38,7 @@ public struct NodeCredentials: Sendable {
             path: path)
     }
 
-    private init(mesh: String, pair: KeyAndChain, path: String) throws(TrustError) {
+    fileprivate init(mesh: String, pair: KeyAndChain, path: String) throws(TrustError) {
         guard let identity = CertificateNames(pair.chain[0]).nodeIdentity(mesh: mesh) else {
             throw .unusableFile(
                 path: path, reason: "its certificate names no node of mesh '\(mesh)'")
@@ -78,4 +76,48 @@ public struct NodeCredentials: Sendable {
 extension NodeCredentials: CustomStringConvertible {
     /// Without the key.
     public var description: String { "\(identity) until \(notAfter.ISO8601Format())" }
+}
+
+/// A node's new key, which never leaves the process: only ``request()`` does.
+public struct NodeKey: Sendable {
+    let privateKey = Certificate.PrivateKey(P256.Signing.PrivateKey())
+
+    public init() {}
+
+    /// PKCS#10 in DER. It names nobody: the authority knows whom it certifies.
+    public func request() throws(TrustError) -> [UInt8] {
+        do {
+            let request = try CertificateSigningRequest(
+                version: .v1, subject: DistinguishedName(), privateKey: privateKey,
+                attributes: .init())
+            var serializer = DER.Serializer()
+            try serializer.serialize(request)
+            return serializer.serializedBytes
+        } catch {
+            throw .signingFailed("the key doesn't sign")
+        }
+    }
+
+    /// The same from DER, as it comes over the wire.
+    public func credentials(
+        chainDER: [[UInt8]], mesh: String
+    ) throws(TrustError) -> NodeCredentials {
+        var chain: [Certificate] = []
+        for bytes in chainDER { chain.append(try CertificateReader.certificate(bytes)) }
+        return try credentials(chain: chain, mesh: mesh)
+    }
+
+    /// - Parameter chain: what ``CertificateAuthority/issueNodeCertificate(node:request:now:)`` gave.
+    /// - Throws: ``TrustError/unusableFile(path:reason:)`` when it isn't for this key or no node's.
+    public func credentials(
+        chain: [Certificate], mesh: String
+    ) throws(TrustError) -> NodeCredentials {
+        guard chain.first?.publicKey == privateKey.publicKey else {
+            throw .unusableFile(
+                path: NodeCredentials.fileName, reason: "the certificate is for another key")
+        }
+        return try NodeCredentials(
+            mesh: mesh, pair: KeyAndChain(privateKey: privateKey, chain: chain),
+            path: NodeCredentials.fileName)
+    }
 }

@@ -35,6 +35,16 @@ struct KeyAndChain {
         self.privateKey = privateKey
     }
 
+    /// What an authority signs with.
+    func signingKey(path: String) throws(TrustError) -> P256.Signing.PrivateKey {
+        do {
+            return try P256.Signing.PrivateKey(
+                pemRepresentation: privateKey.serializeAsPEM().pemString)
+        } catch {
+            throw .unusableFile(path: path, reason: "the key isn't P-256")
+        }
+    }
+
     func pem() throws(TrustError) -> String {
         let key: String
         do { key = try privateKey.serializeAsPEM().pemString } catch {

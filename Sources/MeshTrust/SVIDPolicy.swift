@@ -1,78 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
 import SwiftASN1
 import X509
 
-/// The rules for certificates of the mesh that swift-certificates 1.21.1 leaves to its user: it only
-/// pretends to police key usage, takes v1 certificates for CAs and an anchor for a leaf.
+/// What one certificate of the mesh must be, whoever signed it: the rules that swift-certificates
+/// 1.21.1 leaves to its user. It only pretends to police key usage, takes v1 certificates for CAs and
+/// an anchor for a leaf, and reads a URI constraint more widely than RFC 5280.
 ///
-/// - SeeAlso: X509-SVID.md §4–5.
-struct SVIDPolicy: VerifierPolicy {
-    let identity: SPIFFEID
+/// Each function says why a certificate won't do, as the end of a sentence, or nil when it will.
+///
+/// - SeeAlso: X509-SVID.md §4–5, ``TrustPath`` for how certificates hang together.
+enum SVIDPolicy {
+    /// Why it can't identify a node.
+    static func unsuitabilityAsNode(_ facts: CertificateFacts) -> String? {
+        if let flaw = flaw(facts) { return flaw }
+        guard case .notCertificateAuthority? = facts.basicConstraints
+        else { return "doesn't say that it is no CA" }
+        guard let usage = facts.usage, usage.digitalSignature, !usage.keyCertSign, !usage.cRLSign,
+            facts.isCritical(.X509ExtensionID.keyUsage)
+        else { return "has the wrong key usage" }
+        guard facts.purposes.map(isForBothEnds) == true
+        else { return "isn't for both TLS client and server" }
+        guard facts.constraints == nil else { return "constrains names though it is no CA" }
+        guard facts.names.count == 1, facts.names.uris.count == 1
+        else { return "must have exactly one name, a URI" }
+        guard facts.names.spiffeID?.node != nil else { return "has no spiffe://…/node/… name" }
+        guard
+            !facts.certificate.subject.isEmpty
+                || facts.isCritical(.X509ExtensionID.subjectAlternativeName)
+        else { return "has an empty subject and a name that isn't critical" }
+        return nil
+    }
 
-    // Critical extensions that no policy declares make the library reject the chain.
-    let verifyingCriticalExtensions: [ASN1ObjectIdentifier] = [
-        .X509ExtensionID.subjectAlternativeName, .X509ExtensionID.extendedKeyUsage,
+    /// Why it can't sign certificates of `domain`.
+    static func unsuitabilityAsAuthority(
+        _ facts: CertificateFacts, of domain: TrustDomain
+    ) -> String? {
+        if let flaw = flaw(facts) { return flaw }
+        guard facts.isAuthority, facts.isCritical(.X509ExtensionID.basicConstraints)
+        else { return "is no CA" }
+        guard let usage = facts.usage, usage.keyCertSign,
+            facts.isCritical(.X509ExtensionID.keyUsage)
+        else { return "may not sign certificates" }
+        guard facts.purposes.map(isForBothEnds) ?? true
+        else { return "isn't for both TLS client and server" }
+        guard !facts.certificate.subject.isEmpty, facts.keyIdentifier != nil
+        else { return "lacks a subject or a key identifier" }
+        guard facts.names.spiffeID == SPIFFEID(authorityOf: domain)
+        else { return "belongs to \(facts.names.label)" }
+        return unreadableConstraint(facts.constraints)
+    }
+
+    /// Why it can't sign statements of `domain`, see ``TrustBundle/verify(_:of:now:denied:)``.
+    static func unsuitabilityAsSigner(
+        _ facts: CertificateFacts, of domain: TrustDomain
+    ) -> String? {
+        if let reason = unsuitabilityAsAuthority(facts, of: domain) { return reason }
+        guard facts.usage?.digitalSignature == true,
+            P256.Signing.PublicKey(facts.certificate.publicKey) != nil
+        else { return "may not sign statements" }
+        return nil
+    }
+
+    /// Extensions that may be critical: those that are read here. RFC 5280 §4.2: any other one makes
+    /// the certificate unusable, and key identifiers must not be critical.
+    private static let criticalExtensions: [ASN1ObjectIdentifier] = [
+        .X509ExtensionID.basicConstraints, .X509ExtensionID.keyUsage,
+        .X509ExtensionID.extendedKeyUsage, .X509ExtensionID.subjectAlternativeName,
+        .X509ExtensionID.nameConstraints,
     ]
 
-    func chainMeetsPolicyRequirements(chain: UnverifiedCertificateChain) -> PolicyEvaluationResult {
-        if let reason = Self.unsuitabilityAsNode(chain.leaf) {
-            return .failsToMeetPolicy(reason: reason)
+    private static func flaw(_ facts: CertificateFacts) -> String? {
+        guard facts.certificate.version == .v3 else { return "isn't X.509 v3" }
+        for each in facts.certificate.extensions
+        where each.critical && !criticalExtensions.contains(each.oid) {
+            return "has a critical extension that isn't known (\(each.oid))"
         }
-        guard CertificateNames(chain.leaf).spiffeID == identity
-        else { return .failsToMeetPolicy(reason: "names somebody else") }
-        for issuer in chain.dropFirst() {
-            if let reason = Self.unsuitabilityAsAuthority(issuer) {
-                return .failsToMeetPolicy(reason: "issuer \(reason)")
+        return nil
+    }
+
+    private static func isForBothEnds(_ purposes: ExtendedKeyUsage) -> Bool {
+        purposes.contains(.serverAuth) && purposes.contains(.clientAuth)
+    }
+
+    /// No certificate here has other names than URIs, so that a DNS constraint always holds; one of
+    /// another kind can't be judged.
+    private static func unreadableConstraint(_ constraints: NameConstraints?) -> String? {
+        guard let constraints else { return nil }
+        for subtree in constraints.permittedSubtrees + constraints.excludedSubtrees {
+            switch subtree {
+            case .uniformResourceIdentifier, .dnsName: continue
+            default: return "constrains names of a kind that isn't read"
             }
-            // The library lets a constraint without leading dot match subdomains too, RFC 5280 and
-            // other verifiers don't: compare trust domains as strings.
-            let names = CertificateNames(issuer)
-            guard names.spiffeID?.trustDomain == identity.trustDomain,
-                names.spiffeID?.path.isEmpty == true
-            else { return .failsToMeetPolicy(reason: "issuer belongs to \(names.label)") }
         }
-        return .meetsPolicy
-    }
-
-    /// Why it can't identify a node, as the end of a sentence; nil when it can.
-    static func unsuitabilityAsNode(_ certificate: Certificate) -> String? {
-        guard certificate.version == .v3 else { return "isn't X.509 v3" }
-        let extensions = certificate.extensions
-        guard case .notCertificateAuthority? = (try? extensions.basicConstraints) ?? nil
-        else { return "doesn't say that it is no CA" }
-        guard let usage = (try? extensions.keyUsage) ?? nil, usage.digitalSignature,
-            !usage.keyCertSign, !usage.cRLSign, isCritical(.X509ExtensionID.keyUsage, certificate)
-        else { return "has the wrong key usage" }
-        guard let purposes = (try? extensions.extendedKeyUsage) ?? nil,
-            purposes.contains(.serverAuth), purposes.contains(.clientAuth)
-        else { return "isn't for both TLS client and server" }
-        let names = CertificateNames(certificate)
-        guard names.count == 1, names.uris.count == 1
-        else { return "must have exactly one name, a URI" }
-        guard names.spiffeID?.node != nil else { return "has no spiffe://…/node/… name" }
-        guard
-            !certificate.subject.isEmpty
-                || isCritical(.X509ExtensionID.subjectAlternativeName, certificate)
-        else { return "has an empty subject and a name that isn't critical" }
-        guard isAcceptable(certificate.publicKey)
-        else { return "has a key that is none of P-256, P-384 and Ed25519" }
         return nil
     }
+}
 
-    /// Why it can't sign certificates, as the end of a sentence; nil when it can.
-    static func unsuitabilityAsAuthority(_ certificate: Certificate) -> String? {
-        guard certificate.version == .v3 else { return "isn't X.509 v3" }
-        guard case .isCertificateAuthority? = (try? certificate.extensions.basicConstraints) ?? nil,
-            isCritical(.X509ExtensionID.basicConstraints, certificate)
-        else { return "is no CA" }
-        guard let usage = (try? certificate.extensions.keyUsage) ?? nil, usage.keyCertSign,
-            isCritical(.X509ExtensionID.keyUsage, certificate)
-        else { return "may not sign certificates" }
-        return nil
+extension NameConstraints {
+    /// Whether a URI with this host may stand below.
+    ///
+    /// RFC 5280 §4.2.1.10: `a.mesh` means that host alone, `.a.mesh` every host below it and not
+    /// `a.mesh` itself. The library lets the first form match both.
+    func permit(uriHost host: String) -> Bool {
+        func matches(_ constraint: String) -> Bool {
+            let constraint = constraint.lowercased()
+            guard constraint.hasPrefix(".") else { return host == constraint }
+            return host.hasSuffix(constraint) && host != constraint
+        }
+        let permitted = permittedURIDomains
+        return (permitted.isEmpty || permitted.contains(where: matches))
+            && !forbiddenURIDomains.contains(where: matches)
     }
 
-    private static func isCritical(_ id: ASN1ObjectIdentifier, _ certificate: Certificate) -> Bool {
-        certificate.extensions[oid: id]?.critical == true
+    /// Whether these are the constraints that authorities of `domain` are given, see
+    /// ``CertificateProfile``.
+    func confine(to domain: TrustDomain) -> Bool {
+        Array(permittedURIDomains) == [domain.name] && Array(permittedDNSDomains) == [domain.name]
+            && permittedSubtrees.count == 2 && excludedSubtrees.isEmpty
     }
 }

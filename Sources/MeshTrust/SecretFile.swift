@@ -72,6 +72,24 @@ enum SecretFile {
         return text
     }
 
+    /// Whether there is such a file, readable or not.
+    static func exists(named name: String, in directory: String) throws(TrustError) -> Bool {
+        let path = "\(directory)/\(name)"
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            if errno == ENOENT { return false }
+            throw .file(operation: "inspect", path: path, errno: errno)
+        }
+        return true
+    }
+
+    /// Takes a file away for good.
+    static func remove(named name: String, in directory: String) throws(TrustError) {
+        let path = "\(directory)/\(name)"
+        _ = try call("remove", path) { unlink(path) }
+        try sync(directory: directory)
+    }
+
     /// Creates the directory with mode 0700; an existing one must be as closed.
     static func makeDirectory(_ path: String) throws(TrustError) {
         if mkdir(path, directoryMode) != 0 && errno != EEXIST {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Crypto
 import SwiftASN1
 public import X509
 
@@ -25,11 +24,13 @@ public struct TrustBundle: Hashable, Sendable {
         else { throw invalid("more than \(Self.bytesMaximum) bytes") }
         let certificates: [Certificate]
         do {
-            certificates = try PEMDocument.parseMultiple(pemString: pem).map {
-                try Certificate(pemDocument: $0)
+            certificates = try PEMDocument.parseMultiple(pemString: pem).map { document in
+                guard document.discriminator == Certificate.defaultPEMDiscriminator
+                else { throw TrustError.noCertificate }
+                return try CertificateReader.certificate(document.derBytes)
             }
         } catch {
-            throw invalid("not PEM certificates")
+            throw invalid("not PEM certificates of the mesh")
         }
         guard (1...Self.anchorsMaximum).contains(certificates.count)
         else {
@@ -38,9 +39,11 @@ public struct TrustBundle: Hashable, Sendable {
         }
         for certificate in certificates {
             let names = CertificateNames(certificate)
-            guard names.uris == [SPIFFEID(authorityOf: trustDomain).uri]
+            guard names.spiffeID == SPIFFEID(authorityOf: trustDomain)
             else { throw invalid("it holds a certificate of \(names.label)") }
-            if let reason = SVIDPolicy.unsuitabilityAsAuthority(certificate) {
+            if let reason = SVIDPolicy.unsuitabilityAsAuthority(
+                try CertificateFacts(certificate), of: trustDomain)
+            {
                 throw invalid("its certificate \(reason)")
             }
         }
@@ -54,10 +57,11 @@ public struct TrustBundle: Hashable, Sendable {
 
     public func pem() throws(TrustError) -> String { try pemText(anchors) }
 
-    /// Keys whose signatures under statements of the authority count, see
-    /// ``CertificateAuthority/signature(for:)``; anchors with keys of other kinds have none.
-    public var signingKeys: [P256.Signing.PublicKey] {
-        anchors.compactMap { P256.Signing.PublicKey($0.publicKey) }
+    /// The certificates of ``anchors`` in DER.
+    public func anchorsDER() throws(TrustError) -> [[UInt8]] {
+        var all: [[UInt8]] = []
+        for anchor in anchors { all.append(try anchor.der()) }
+        return all
     }
 }
 

@@ -24,6 +24,14 @@ public enum TrustError: Error, Hashable, Sendable {
     case invalidRequest(String)
     /// The clock is outside the issuer's own validity. Nothing was issued.
     case issuerNotValid(notBefore: Date, notAfter: Date, now: Date)
+    /// Something was issued more than a minute later than this clock says. Nothing was issued.
+    case clockWentBack(last: Date, now: Date)
+    /// More than an authority makes at a time. Nothing was issued; ask again later.
+    case tooManyRequests(retryAfterSeconds: Double)
+    /// The root ends too soon for another intermediate. Nothing was issued.
+    case rootEnds(Date)
+    /// The root's key isn't on this machine. Nothing was issued.
+    case rootKeyAbsent(path: String)
     case signingFailed(String)
     case invalidBundle(domain: String, reason: String)
 
@@ -42,6 +50,10 @@ public enum TrustError: Error, Hashable, Sendable {
     case notYetValid(certificate: String, notBefore: Date, now: Date)
     /// No path to an anchor of the peer's own trust domain.
     case untrusted(certificate: String, reason: String)
+    /// The path is good, but it was revoked.
+    case denied(certificate: String, reason: String)
+    /// Not signed by whom it should be, or its signature cannot be read.
+    case invalidStatement(String)
 }
 
 extension TrustError: CustomStringConvertible {
@@ -68,6 +80,16 @@ extension TrustError: CustomStringConvertible {
         case .issuerNotValid(let notBefore, let notAfter, let now):
             "the authority's certificate is valid from \(text(notBefore)) to \(text(notAfter)) but this "
                 + "clock says \(text(now)): correct the clock, or renew the authority"
+        case .clockWentBack(let last, let now):
+            "this clock says \(text(now)), but the authority issued something at \(text(last)): correct "
+                + "the clock, or wait"
+        case .tooManyRequests(let seconds):
+            "the authority issues no more than \(Int(IssueBudget.perSecond)) certificates a second: try "
+                + "again in \(max(1, Int(seconds.rounded(.up)))) s"
+        case .rootEnds(let notAfter):
+            "the root ends at \(text(notAfter)), too soon for another intermediate: rotate the root"
+        case .rootKeyAbsent(let path):
+            "\(path) isn't here: request an intermediate and have it signed where the root's key is"
         case .signingFailed(let reason):
             "signing failed: \(reason)"
         case .invalidBundle(let domain, let reason):
@@ -94,7 +116,11 @@ extension TrustError: CustomStringConvertible {
                 + "\(text(now)): the clock here is behind or its issuer's is ahead, correct it"
         case .untrusted(let certificate, let reason):
             "certificate of \(certificate) isn't signed by that cluster's authority as known here "
-                + "(\(reason)): update the cluster's bundle if its authority was renewed"
+                + "(\(reason)): update the cluster's bundle if its root was rotated"
+        case .denied(let certificate, let reason):
+            "certificate of \(certificate) is revoked (\(reason)): issue another one if that is in error"
+        case .invalidStatement(let reason):
+            "statement refused: \(reason)"
         }
     }
 

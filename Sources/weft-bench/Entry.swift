@@ -27,7 +27,7 @@ struct Bench: AsyncParsableCommand {
             """,
         subcommands: [
             FailoverBenchmark.self, PathBenchmark.self, PropagationBenchmark.self,
-            LedgerBenchmark.self, HealthBenchmark.self,
+            LedgerBenchmark.self, HealthBenchmark.self, SoakBenchmark.self,
             AnswerCommand.self, AskCommand.self,
         ])
 }

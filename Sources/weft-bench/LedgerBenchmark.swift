@@ -3,6 +3,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import MeshAgent
 import MeshJournal
 import MeshLab
 import MeshModel
@@ -200,9 +201,9 @@ struct LedgerBenchmark: AsyncParsableCommand {
         guard let name = ClusterName(rawValue: "c\(owner.rawValue)") else {
             throw LabError(.failed, "no cluster \(owner)")
         }
-        return LedgerAuthority(
-            try CertificateAuthority.load(
+        return try LedgerAuthority(
+            CertificateAuthority.load(
                 cluster: name, mesh: LedgerCluster.mesh, from: "\(folder)/c\(owner.rawValue)"
-            ).bundle.signingKeys)
+            ).bundle)
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
+import FoundationEssentials
 import Logging
+import MeshAgent
 import MeshJournal
 import MeshLab
 import MeshModel
@@ -28,13 +30,19 @@ struct LedgerCluster: Sendable {
     }
 
     var name: ClusterName { credentials.identity.cluster }
-    var ledgerAuthority: LedgerAuthority { LedgerAuthority(authority.bundle.signingKeys) }
+    var ledgerAuthority: LedgerAuthority {
+        get throws { try LedgerAuthority(authority.bundle) }
+    }
 
     func ledger(epoch: UInt32) throws -> Ledger {
         let key = Curve25519.Signing.PrivateKey()
         let delegation = Delegation(
-            owner: id, epoch: epoch, key: key.publicKey, notAfter: .max)
-        return Ledger(try delegation.signed { try authority.signature(for: $0) }, key: key)
+            owner: id, epoch: epoch, key: key.publicKey,
+            notAfter: UInt64(authority.statementsEnd.timeIntervalSince1970))
+        return Ledger(
+            try delegation.signed {
+                try authority.sign(statement: Statement(.ledgerDelegation, body: $0)).encoded
+            }, key: key)
     }
 }
 
@@ -79,7 +87,7 @@ actor LedgerPeer {
         var effects: [ReplicationEffect] = []
         for cluster in clusters {
             synchroniser.add(
-                owner: cluster.id, authority: cluster.ledgerAuthority, into: &effects)
+                owner: cluster.id, authority: try cluster.ledgerAuthority, into: &effects)
         }
     }
 

@@ -104,7 +104,8 @@ extension ClusterStatus {
                 localRelay: "n1", remoteNode: "n2", state: .up, rttMilliseconds: 0.4,
                 lastBeatSeconds: 0.1)
         ],
-        epoch: 3, revision: 41, nodes: 2, services: 5, endpoints: 9)
+        epoch: 3, revision: 41, nodes: 2, services: 5, endpoints: 9,
+        capacity: CapacityStatus(capacity: 8000, spare: 640, weightShare: 0.25))
 }
 
 extension NodeStatus {

@@ -61,6 +61,7 @@ struct ConfigurationTests {
         #expect(configuration.podPrefixes == prefixes("10.1.0.0/24", "fd00:1::/64"))
         #expect(configuration.ports == AgentConfiguration.Ports())
         #expect(configuration.healthProfile == .default && configuration.flowEvents)
+        #expect(configuration.capacityFile == nil, "its processors")
         #expect(configuration.metricsPort == nil)
         #expect(configuration.paths.trust == "/etc/weft/trust")
     }
@@ -70,10 +71,11 @@ struct ConfigurationTests {
         let configuration = try Self.read(
             MeshAgentTests.right
                 + "ports: {state: 1, vxlan: 2}\nhealth: {profile: fast}\nflowEvents: false\n"
-                + "metricsPort: 9100\n")
+                + "metricsPort: 9100\ncapacity: {file: /run/gpu-slots}\n")
         #expect(configuration.ports == AgentConfiguration.Ports(state: 1, health: 4791, vxlan: 2))
         #expect(configuration.healthProfile == .fast && !configuration.flowEvents)
         #expect(configuration.metricsPort == 9100)
+        #expect(configuration.capacityFile == "/run/gpu-slots")
     }
 
     @Test(
@@ -112,6 +114,9 @@ struct ConfigurationTests {
             WrongLine(
                 "mesh: example", "ports: {health: 4791, vxlan: 4791}\nmesh: x", says: "ports.vxlan",
                 "4791"),
+            WrongLine(
+                "mesh: example", "capacity: {file: x}\nmesh: x", says: "capacity.file", "'x'"),
+            WrongLine("mesh: example", "capacity: {}\nmesh: x", says: "capacity.file is missing"),
         ])
     func wrong(line: WrongLine) throws {
         let text = MeshAgentTests.right.replacing(line.line, with: line.wrong)

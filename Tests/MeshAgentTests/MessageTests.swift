@@ -36,14 +36,22 @@ struct MessageTests {
     private static let drain = Message.drain(
         Message.DrainWish(isDraining: true, generation: .max))
 
-    static let all: [Message] = [.replication([0, 1, 255]), report, paths, claim, drain]
+    private static let request = Message.certificateRequest([0x30, 0x82])
+    private static let issued = Message.certificate(.issued([[0x30, 1], [0x30]]))
+    private static let refused = Message.certificate(.refused("the clock went back"))
+
+    static let all: [Message] = [
+        .replication([0, 1, 255]), report, paths, claim, drain, request, issued, refused,
+    ]
 
     @Test("is what the other one reads", arguments: all)
     func roundTrip(message: Message) throws {
         #expect(try Message(encoded: message.encoded) == message)
     }
 
-    @Test("cut short anywhere, is refused", arguments: [report, paths, claim, drain])
+    @Test(
+        "cut short anywhere, is refused",
+        arguments: [report, paths, claim, drain, request, issued, refused])
     func truncation(message: Message) {
         let bytes = message.encoded
         for count in 0..<bytes.count {
@@ -53,7 +61,9 @@ struct MessageTests {
         }
     }
 
-    @Test("with something behind it, is refused", arguments: [report, claim, drain])
+    @Test(
+        "with something behind it, is refused",
+        arguments: [report, claim, drain, request, issued, refused])
     func trailing(message: Message) {
         #expect(throws: DecodingFault.trailingBytes) {
             try Message(encoded: message.encoded + [0])
@@ -65,7 +75,7 @@ struct MessageTests {
         "that isn't one says why",
         arguments: [
             ([], .truncated),
-            ([9], .invalid("message kind 9")),
+            ([200], .invalid("message kind 200")),
             ([0], .invalid("message kind 0")),
             // Flag 2.
             ([5, 2, 0, 0, 0, 0, 0, 0, 0, 1], .invalid("flag")),
@@ -77,6 +87,8 @@ struct MessageTests {
             // 2^32 − 1 dead nodes; 20,001 records; a key of no kind.
             ([4, 0, 1, 0, 0, 0, 1, 97, 255, 255, 255, 255], .tooLong("nodes")),
             ([2, 1, 1, 0, 0, 78, 33], .tooLong("records")),
+            // A request of 4,097 bytes, five certificates.
+            ([7, 0, 0, 16, 1], .tooLong("request")), ([8, 0, 0, 0, 5], .tooLong("certificates")),
             ([2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 120, 47, 121], .invalid("record key")),
         ] as [([UInt8], DecodingFault)])
     func wrong(bytes: [UInt8], fault: DecodingFault) {

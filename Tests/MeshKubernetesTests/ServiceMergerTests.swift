@@ -16,7 +16,7 @@ struct MergeScenario: Sendable, CustomTestStringConvertible {
         self.expected = expected.joined(separator: "\n")
     }
 
-    static let all: [MergeScenario] = sharing + ports + readiness
+    static let all: [MergeScenario] = sharing + ports + readiness + health
 }
 
 extension MergeScenario {
@@ -167,6 +167,91 @@ extension MergeScenario {
                 2: service(annotations: global) + slice(endpoint("10.2.0.1", "{ready: false}")),
             ],
             "10.96.0.1:80/TCP http | 0.1*255 10.1.0.3:8080@n"),
+    ]
+
+    /// Endpoints of the own cluster: as many ready ones, and not ready ones, as said.
+    private static func own(_ ready: Int, _ unready: Int, terminating: Int = 0) -> String {
+        var endpoints = (0..<ready).map { endpoint("10.1.0.\($0 + 1)") }
+        endpoints += (0..<unready).map { endpoint("10.1.1.\($0 + 1)", "{ready: false}") }
+        endpoints += (0..<terminating).map {
+            endpoint("10.1.2.\($0 + 1)", "{ready: false, serving: true, terminating: true}")
+        }
+        return slice(endpoints.joined(separator: ", "))
+    }
+
+    /// One ready backend of the own cluster, `unready` others; two of cluster 2.
+    private static func share(
+        _ sentence: String, unready: Int, terminating: Int = 0, _ expected: String
+    ) -> MergeScenario {
+        MergeScenario(
+            sentence,
+            [
+                1: service(annotations: affinity("local"))
+                    + own(1, unready, terminating: terminating),
+                2: service(annotations: global) + two,
+            ], "10.96.0.1:80/TCP http | \(expected)")
+    }
+
+    static let health = [
+        share(
+            "half of the preferred backends ready: they keep 70 %, the rest spills", unready: 1,
+            "0.1*255 10.1.0.1:8080@n | 0.2*109 10.2.0.1:8080@n 10.2.0.2:8080@n"),
+        share(
+            "one of three ready keeps 47 %", unready: 2,
+            "0.1*223 10.1.0.1:8080@n | 0.2*255 10.2.0.1:8080@n 10.2.0.2:8080@n"),
+        share(
+            "those that terminate on purpose aren't missing", unready: 0, terminating: 3,
+            "0.1*255 10.1.0.1:8080@n | 1.2*255 10.2.0.1:8080@n 10.2.0.2:8080@n"),
+        MergeScenario(
+            "three of four ready do all the work: nothing spills",
+            [
+                1: service(annotations: affinity("local")) + own(3, 1),
+                2: service(annotations: global) + slice(endpoint("10.2.0.1")),
+            ],
+            "10.96.0.1:80/TCP http | 0.1*255 10.1.0.1:8080@n 10.1.0.2:8080@n 10.1.0.3:8080@n "
+                + "| 1.2*255 10.2.0.1:8080@n"),
+        MergeScenario(
+            "what only terminates is the last resort behind another cluster's ready ones",
+            [
+                1: service(annotations: affinity("local")) + own(0, 1, terminating: 1),
+                2: service(annotations: global) + slice(endpoint("10.2.0.1")),
+            ],
+            "10.96.0.1:80/TCP http | 1.2*255 10.2.0.1:8080@n | 2.1*255 10.1.2.1:8080@n"),
+        MergeScenario(
+            "where both tiers lack, they share by what each could take: 35 to 47",
+            [
+                1: service(annotations: affinity("local")) + own(1, 3),
+                2: service(annotations: global)
+                    + slice(
+                        endpoint("10.2.0.1"), endpoint("10.2.0.2", "{ready: false}"),
+                        endpoint("10.2.0.3", "{ready: false}")),
+            ],
+            "10.96.0.1:80/TCP http | 0.1*191 10.1.0.1:8080@n | 0.2*255 10.2.0.1:8080@n"),
+        MergeScenario(
+            "a preferred cluster without any ready one counts against its tier",
+            [
+                1: service(annotations: affinity("remote")) + slice(endpoint("10.1.0.1")),
+                2: service(annotations: global) + slice(endpoint("10.2.0.1")),
+                3: service(annotations: global) + slice(endpoint("10.3.0.1", "{ready: false}")),
+            ],
+            "10.96.0.1:80/TCP http | 0.1*109 10.1.0.1:8080@n | 0.2*255 10.2.0.1:8080@n"),
+        MergeScenario(
+            "what spills is spread by backends",
+            [
+                1: service(annotations: affinity("local")) + own(1, 1),
+                2: service(annotations: global) + two,
+                3: service(annotations: global) + slice(endpoint("10.3.0.1")),
+            ],
+            "10.96.0.1:80/TCP http | 0.1*255 10.1.0.1:8080@n | 0.2*73 10.2.0.1:8080@n "
+                + "10.2.0.2:8080@n | 0.3*36 10.3.0.1:8080@n"),
+        MergeScenario(
+            "without affinity readiness shows in the number of backends, and nowhere else",
+            [
+                1: service(annotations: global) + own(1, 3),
+                2: service(annotations: global) + two,
+            ],
+            "10.96.0.1:80/TCP http | 0.1*128 10.1.0.1:8080@n | 0.2*255 10.2.0.1:8080@n "
+                + "10.2.0.2:8080@n"),
     ]
 }
 

@@ -9,13 +9,19 @@ import Testing
 @Suite("Datagrams of membership")
 struct CodingTests {
     static let ping: [UInt8] = [
-        1, 1,  // version 1, ping
+        2, 1,  // version 2, ping
         0, 0, 0, 2,  // the sender's incarnation
+        0, 0, 0x0f, 0xa0, 0, 0, 0, 7,  // of its 4,000 it uses 7
         0, 0, 1, 0,  // sequence 256
         1, 0, 14,  // a statement of 14 bytes
         2, 0, 0, 0, 1, 2, 0x6e, 0x31,  // suspect, incarnation 1, "n1"
         2, 1, 0x61, 2, 0x62, 0x63,  // two accusers: "a", "bc"
     ]
+
+    /// Of incarnation 1, without a capacity.
+    static func head(_ kind: UInt8) -> [UInt8] {
+        [2, kind, 0, 0, 0, 1] + [UInt8](repeating: 0, count: 8)
+    }
 
     static let messages: [Message] = [
         .ping(1), .pingRequest(2, target: "n1"), .ack(.max), .nack(0), .gossip, .digest(.max),
@@ -25,7 +31,8 @@ struct CodingTests {
     @Test("the layout is this one, byte by byte")
     func fixture() throws {
         let datagram = Datagram(
-            incarnation: 2, message: .ping(256), statements: [.suspect("n1", 1, by: "a", "bc")])
+            incarnation: 2, workload: Workload(capacity: 4000, used: 7), message: .ping(256),
+            statements: [.suspect("n1", 1, by: "a", "bc")])
         #expect(datagram.encoded == Self.ping)
         #expect(try Datagram(encoded: Self.ping) == datagram)
     }
@@ -50,9 +57,9 @@ struct CodingTests {
     func newerVersion() {
         var desk = ProbingTests.settled()
         var bytes = Self.ping
-        bytes[0] = 2
+        bytes[0] = 3
         desk.hear(raw: bytes, from: "a")
-        #expect(desk.events == [.rejected(from: "a", .unsupportedVersion(2))])
+        #expect(desk.events == [.rejected(from: "a", .unsupportedVersion(3))])
         #expect(desk.core.counters.unsupportedVersions == 1)
     }
 
@@ -61,7 +68,7 @@ struct CodingTests {
         for count in 0..<Self.ping.count {
             let bytes = Array(Self.ping.prefix(count))
             guard let datagram = try? Datagram(encoded: bytes) else { continue }
-            #expect(count == 10 && datagram.statements.isEmpty)
+            #expect(count == 18 && datagram.statements.isEmpty)
         }
     }
 
@@ -69,16 +76,16 @@ struct CodingTests {
         "bounds are checked before what they bound",
         arguments: [
             ([UInt8](repeating: 1, count: 1185), MembershipRejection.oversized),
-            ([1, 9, 0, 0, 0, 1], .malformed(.invalid("kind"))),
-            ([1, 5, 0, 0, 0, 1, 1, 0, 7, 1, 0, 0, 0, 1, 1, 97], .malformed(.truncated)),
-            ([1, 5, 0, 0, 0, 1, 1, 0, 8, 0, 0, 0, 0, 1, 1, 97, 0], .malformed(.invalid("state"))),
-            ([1, 5, 0, 0, 0, 1, 1, 0, 7, 1, 0, 0, 0, 1, 0, 0, 0], .malformed(.invalid("name"))),
+            (head(9), .malformed(.invalid("kind"))),
+            (head(5) + [1, 0, 7, 1, 0, 0, 0, 1, 1, 97], .malformed(.truncated)),
+            (head(5) + [1, 0, 8, 0, 0, 0, 0, 1, 1, 97, 0], .malformed(.invalid("state"))),
+            (head(5) + [1, 0, 7, 1, 0, 0, 0, 1, 0, 0, 0], .malformed(.invalid("name"))),
             (
-                [1, 5, 0, 0, 0, 1, 1, 0, 8, 1, 0, 0, 0, 1, 1, 97, 5],
+                head(5) + [1, 0, 8, 1, 0, 0, 0, 1, 1, 97, 5],
                 .malformed(.tooLong("accusers"))
             ),
             (
-                [1, 5, 0, 0, 0, 1, 1, 0, 8, 1, 0, 0, 0, 1, 1, 0xff, 0],
+                head(5) + [1, 0, 8, 1, 0, 0, 0, 1, 1, 0xff, 0],
                 .malformed(.invalid("name"))
             ),
         ] as [([UInt8], MembershipRejection)])
@@ -99,11 +106,11 @@ struct CodingTests {
                 UInt8(truncatingIfNeeded: generator.next())
             }
             if bytes.count > 1, generator.chance(0.9) {
-                bytes[0] = 1
+                bytes[0] = 2
                 bytes[1] = UInt8(generator.next() % 9)
             }
             // So that it gets past the names.
-            for index in bytes.indices.dropFirst(6) where generator.chance(0.2) {
+            for index in bytes.indices.dropFirst(14) where generator.chance(0.2) {
                 bytes[index] = [1, 97, 0, 98].randomElement(using: &generator)!
             }
             desk.hear(raw: bytes, from: "a")

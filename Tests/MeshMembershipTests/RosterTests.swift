@@ -36,6 +36,28 @@ struct RosterTests {
         #expect(desk.core.members.count == 5, "places are used again")
     }
 
+    @Test("every datagram tells what its sender has to spare; those that live are summed up")
+    func workloads() {
+        var desk = ProbingTests.settled()
+        #expect(desk.core.totalWorkload == nil, "nobody says")
+        desk.core.workload = Workload(capacity: 4000, used: 1000)
+        desk.wait(.seconds(1))
+        #expect(desk.sent.last?.datagram.workload == Workload(capacity: 4000, used: 1000))
+        desk.hear(
+            raw: Datagram(
+                incarnation: 1, workload: Workload(capacity: 8000, used: 8000), message: .ping(1)
+            ).encoded, from: "a")
+        #expect(desk.core.status(of: "a")?.workload == Workload(capacity: 8000, used: 8000))
+        // Two of five say: 12,000 of which 9,000 are used.
+        #expect(desk.core.totalWorkload == Workload(capacity: 30_000, used: 22_500))
+        desk.hear(.gossip, from: "a", saying: [.left("a", 1)])
+        #expect(desk.core.totalWorkload == Workload(capacity: 16_000, used: 4000))
+        #expect(
+            desk.core.statuses.allSatisfy {
+                $0.name == "me" || $0.workload == nil || $0.state == .left
+            })
+    }
+
     @Test("an empty name and one of more than 253 bytes are nobody's")
     func names() {
         let desk = Desk(["", String(repeating: "x", count: 254), "a"])

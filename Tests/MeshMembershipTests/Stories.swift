@@ -137,7 +137,7 @@ struct Story: Sendable {
         let before = world.core(0).counters.bytesSent
         world.run(for: .seconds(20))
         let rate = (world.core(0).counters.bytesSent - before) / 20
-        return rate > 130 ? "\(rate) bytes per second with nothing to tell" : nil
+        return rate > 210 ? "\(rate) bytes per second with nothing to tell" : nil
     }
 
     static let exile = Story(name: "with witnesses, one cut off kills nobody") {
@@ -164,8 +164,27 @@ struct Story: Sendable {
         return nil
     }
 
+    static let missed = Story(name: "who missed what a suspect said for itself asks it") {
+        seed, parameters, flaws in
+        var world = world(seed, 40, parameters, flaws)
+        let deaf = 17
+        let others = world.members.filter { $0 != deaf }
+        world.run(for: .seconds(5))
+        world.pause(5, for: .milliseconds(900))
+        for _ in 0..<45 where world.state(of: 5, seenBy: deaf) != .suspect {
+            world.run(for: .milliseconds(20))
+        }
+        world.simulation.network.cut(from: others, to: [deaf])
+        world.run(for: .milliseconds(1100))
+        world.simulation.network.cut(from: others, to: [deaf], isCut: false)
+        world.run(for: .seconds(5))
+        return world.falseDeaths().first { $0.subject != deaf }.map {
+            "member \($0.observer) took \($0.subject) for dead"
+        } ?? world.violations.first
+    }
+
     static let all = [
-        crash, weather, partition, revival, pause, deafness, lostOne, silence, exile,
+        crash, weather, partition, revival, pause, deafness, lostOne, silence, exile, missed,
     ]
 }
 

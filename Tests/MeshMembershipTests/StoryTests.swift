@@ -55,6 +55,9 @@ struct PlantedBugTests {
         Bug(
             testDescription: "one cut off that blames the others", flaw: .isolationIgnored,
             story: .exile, finding: "isolated one"),
+        Bug(
+            testDescription: "deaths of those that were never asked", flaw: .nobodyIsCalled,
+            story: .missed, finding: "member 17 took 5 for dead"),
     ]
 
     @Test(arguments: bugs)

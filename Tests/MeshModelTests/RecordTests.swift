@@ -54,6 +54,7 @@ private let samples: [Sample] = [
                     addresses: [addresses[1]], isReady: false, isServing: true,
                     isTerminating: true, node: ""),
             ])),
+    Sample(RelaySetRecord(generation: 0x0102_0304_0506_0708, relays: ["node-1", "n"])),
 ]
 
 @Suite("A record")
@@ -108,6 +109,29 @@ struct RecordTests {
                 1, 0x61, 1, 0x31,  // a: 1
                 1, 0x62, 1, 0x32,  // b: 2
             ])
+    }
+
+    @Test("of relays has these bytes on the wire; none of them, one twice, or nine are refused")
+    func relays() throws {
+        #expect(
+            RelaySetRecord(generation: 258, relays: ["b", "a1"]).encoded == [
+                1,  // version
+                0, 0, 0, 0, 0, 0, 1, 2,  // generation
+                0, 0, 0, 2,  // two relays, in the order of their places
+                1, 0x62, 2, 0x61, 0x31,
+            ])
+        let nine = (1...9).map { "n\($0)" }
+        for (relays, fault) in [
+            ([], DecodingFault.invalid("relays")), (["a", "a"], .invalid("relays")),
+            (nine, .tooLong("relays")),
+        ] {
+            #expect(throws: fault) {
+                try RelaySetRecord(
+                    encoded: RelaySetRecord(generation: 1, relays: relays).encoded)
+            }
+        }
+        let many = RelaySetRecord(generation: 1, relays: Array(nine.dropLast()))
+        #expect(try RelaySetRecord(encoded: many.encoded) == many)
     }
 
     @Test("of an endpoint takes a byte a length, and 5 for an IPv4 address")

@@ -2,11 +2,12 @@
 
 import MeshModel
 import MeshReachability
+import MeshSimulation
 import Testing
 
 @Suite("Quarantine's bounds")
 struct BackendBoundsTests {
-    /// Backends by cluster, how many of cluster 2's refuse, and how many may be taken out.
+    /// Backends by cluster, how many of the first ones refuse, and how many may be taken out.
     struct Share: Sendable, CustomTestStringConvertible {
         let counts: [UInt16: Int]
         let refusing: Int
@@ -24,10 +25,14 @@ struct BackendBoundsTests {
             Share(counts: [2: 10], refusing: 10, out: 5),
             Share(counts: [2: 1, 3: 1], refusing: 1, out: 1),
             Share(counts: [2: 4, 3: 4], refusing: 4, out: 2),
+            Share(counts: [2: 1, 3: 1, 4: 1], refusing: 2, out: 1),
+            Share(counts: [2: 1, 3: 1, 4: 1, 5: 1], refusing: 3, out: 2),
         ]
     }
 
-    @Test("half of a service's backends in a cluster, and never the last", arguments: Share.all)
+    @Test(
+        "half of a service's backends, in a cluster and in all, and never the last",
+        arguments: Share.all)
     func share(share: Share) {
         var world = BackendWorld()
         let backends = world.addService(

@@ -2,6 +2,7 @@
 
 import MeshModel
 import MeshReachability
+import MeshSimulation
 import Testing
 
 @Suite("A backend's health")

@@ -7,15 +7,7 @@ import Testing
 
 @Suite("A whole cluster is lost", .tags(.simulation))
 struct FailoverSimulationTests {
-    /// Seconds from the kill until each observing node took its verdict, sorted.
-    struct Times {
-        var suspect: [Double] = []
-        var unreachable: [Double] = []
-
-        static func percentile(_ share: Double, of sorted: [Double]) -> Double {
-            sorted[min(Int(share * Double(sorted.count)), sorted.count - 1)]
-        }
-    }
+    typealias Times = MeshMeasure.Times
 
     static func measure(sizes: [Int], loss: Double, seeds: Int) -> Times {
         var times = Times()
@@ -23,26 +15,16 @@ struct FailoverSimulationTests {
             var world = World(seed: seed, sizes: sizes, loss: loss)
             // Ten arrivals make the margin trustworthy, of those that arrive.
             world.run(for: loss > 0 ? .seconds(4) : .milliseconds(2300))
-            let phase = world.simulation.generator.duration(below: .milliseconds(200))
-            world.run(for: phase)
-            world.kill(cluster: 2)
-            let start = world.now
-            world.run(for: .milliseconds(900))
-            for (verdict, path) in [
-                (Verdict.suspect, \Times.suspect), (.unreachable, \.unreachable),
-            ] {
-                for observer in world.others(than: 2) {
-                    let first = world.changes(to: verdict, of: 2, since: start)
-                        .first { $0.observer == observer }
-                    #expect(first != nil, "\(observer) never took it; \(world.hint())")
-                    if let first { times[keyPath: path].append((first.time - start).seconds) }
-                }
-            }
+            let found = MeshMeasure.detection(
+                &world, victims: [2], patience: .milliseconds(900))
+            #expect(found.missed == 0, "somebody never took it; \(world.hint())")
             #expect(
                 world.changes(to: .unreachable).allSatisfy {
                     $0.change.cluster == world.clusters[1]
                 },
                 "a living cluster was given up; \(world.hint())")
+            times.suspect += found.suspect
+            times.unreachable += found.unreachable
         }
         times.suspect.sort()
         times.unreachable.sort()

@@ -12,11 +12,11 @@ struct HeartbeatCodingTests {
         wanted: .milliseconds(1000), echo: HeartbeatEcho(sequence: 6, hold: .microseconds(65_537)),
         drain: DrainDeclaration(generation: 3, isDraining: true),
         head: Position(epoch: 2, revision: 9), rollup: RollupHash(high: 1, low: 2),
-        relaySetGeneration: 5,
+        relaySetGeneration: 5, workload: Workload(capacity: 8000, used: 6144),
         testimonies: [Testimony(about: "a", isHeard: true), Testimony(about: "b", isHeard: false)])
 
     static let bytes: [UInt8] = [
-        0x01,  // version
+        0x02,  // version
         0x03,  // draining, echo
         0x01, 0x02,  // cluster 258
         0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88,  // instance
@@ -30,12 +30,13 @@ struct HeartbeatCodingTests {
         0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9,  // head 2.9
         0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2,  // rollup
         0, 0, 0, 0, 0, 0, 0, 5,  // relay set generation
+        0, 0, 0x1f, 0x40, 0, 0, 0x18, 0x00,  // of 8,000 it uses 6,144
         2,  // testimonies
         0xaf, 0x63, 0xdc, 0x4c, 0x86, 0x01, 0xec, 0x8c, 1,  // "a" is heard
         0xaf, 0x63, 0xdf, 0x4c, 0x86, 0x01, 0xf1, 0xa5, 0,  // "b" isn't
     ]
 
-    @Test("has 89 bytes and 9 a testimony, each where it is documented")
+    @Test("has 97 bytes and 9 a testimony, each where it is documented")
     func layout() throws {
         #expect(Self.beat.encoded == Self.bytes)
         #expect(Self.bytes.count == Heartbeat.encodedLength + 18)
@@ -46,6 +47,17 @@ struct HeartbeatCodingTests {
     func noEcho() throws {
         var beat = Self.beat
         beat.echo = nil
+        #expect(try Heartbeat(encoded: beat.encoded) == beat)
+    }
+
+    @Test("over a path that isn't planned any more, or out of schedule, it says so in a flag each")
+    func flags() throws {
+        var beat = Self.beat
+        beat.isPlanned = false
+        #expect(beat.encoded[1] == 0x0b)
+        #expect(try Heartbeat(encoded: beat.encoded) == beat)
+        beat.isScheduled = false
+        #expect(beat.encoded[1] == 0x0f)
         #expect(try Heartbeat(encoded: beat.encoded) == beat)
     }
 
@@ -61,7 +73,7 @@ struct HeartbeatCodingTests {
     @Test("a later version may say more, up to 512 bytes")
     func later() throws {
         var bytes = Self.bytes
-        bytes[0] = 2
+        bytes[0] = 3
         bytes += [UInt8](repeating: 0xff, count: Heartbeat.encodedMaximum - bytes.count)
         #expect(try Heartbeat(encoded: bytes) == Self.beat)
         #expect(throws: DecodingFault.tooLong("heartbeat")) {
@@ -97,12 +109,14 @@ struct HeartbeatCodingTests {
 struct RelayReportCodingTests {
     static let report = RelayReport(
         relay: "node-1", sequence: 9, instance: 4, isAbstaining: true,
+        workload: Workload(capacity: .max, used: 1),
         paths: [
             PathStatus(
                 remote: NodeID(cluster: ClusterID(rawValue: 2)!, name: "a.b")!, state: .suspect,
                 missed: 2, beats: 0, silence: .milliseconds(430), roundTrip: .microseconds(80_123),
                 drain: DrainDeclaration(generation: 1, isDraining: true),
-                head: Position(epoch: 1, revision: 77), relaySetGeneration: 3),
+                head: Position(epoch: 1, revision: 77), relaySetGeneration: 3,
+                workload: Workload(capacity: 4000, used: 4000)),
             PathStatus(
                 remote: NodeID(cluster: ClusterID(rawValue: 3)!, name: "c")!, state: .unknown,
                 missed: 0, beats: 0, silence: nil, roundTrip: nil, drain: .never, head: .origin,

@@ -23,7 +23,7 @@ struct VerdictEngineTests {
     /// those that are late.
     mutating func report(
         _ missed: [Int?], of cluster: ClusterID = two, drain: DrainDeclaration = .never,
-        late: Set<Int> = []
+        late: Set<Int> = [], capacity: Workload? = nil
     ) {
         sequence += 1
         for (index, missed) in missed.enumerated() {
@@ -33,7 +33,7 @@ struct VerdictEngineTests {
                 remote: NodeID(cluster: cluster, name: "r\(index)")!, state: state,
                 missed: UInt8(count), beats: state == .up ? 20 : 0,
                 silence: .milliseconds(200 * count), roundTrip: nil, drain: drain,
-                head: .origin, relaySetGeneration: 0)
+                head: .origin, relaySetGeneration: 0, workload: capacity)
             engine.receive(
                 RelayReport(
                     relay: "\(cluster)-\(index)", sequence: sequence, instance: 1,
@@ -188,6 +188,37 @@ struct VerdictEngineTests {
         engine.tick(at: now, into: &effects)
         #expect(
             engine.word(of: Self.two) == LivenessWord(verdict: .up, weight: 255, generation: 2))
+    }
+
+    @Test("a weight below full outlives a restart, until the cluster speaks of its capacity")
+    mutating func restoredWeight() {
+        engine = VerdictEngine()
+        let word = LivenessWord(verdict: .up, weight: 102, generation: 2)
+        engine.add(Self.two, restoring: word, at: now)
+        engine.tick(at: now, into: &effects)
+        #expect(engine.word(of: Self.two) == word)
+        now = now + .seconds(30)
+        engine.tick(at: now, into: &effects)
+        #expect(engine.word(of: Self.two) == word, "nobody is heard")
+        report([0], capacity: Workload(capacity: 10, used: 9))
+        #expect(engine.word(of: Self.two) == word, "as the law has it")
+    }
+
+    @Test("slow start goes on at the weight that its capacity leaves a cluster, and never at none")
+    mutating func rampOfFullCluster() {
+        report([0, 0], capacity: Workload(capacity: 100, used: 100))
+        report([0, 0], drain: DrainDeclaration(generation: 1, isDraining: true))
+        now = now + .seconds(5)
+        report(
+            [0, 0], drain: DrainDeclaration(generation: 1, isDraining: true),
+            capacity: Workload(capacity: 100, used: 100))
+        #expect(engine.word(of: Self.two)?.weight == 0)
+        report(
+            [0, 0], drain: DrainDeclaration(generation: 2, isDraining: false),
+            capacity: Workload(capacity: 100, used: 100))
+        #expect(
+            engine.word(of: Self.two)
+                == LivenessWord(verdict: .probation, weight: 2, generation: 0))
     }
 
     @Test("a ramp wakes its owner twice a second, whether or not there is a step to write")

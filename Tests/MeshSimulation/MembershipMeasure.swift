@@ -27,10 +27,7 @@ public enum MembershipMeasure {
         }
     }
 
-    /// Kills one member after the other in each world, each time another at a random phase, and
-    /// restarts it.
-    ///
-    /// - Parameter patience: until a crash counts as missed.
+    /// Kills one member after the other in each world, as ``detection(_:crashes:patience:)`` does.
     public static func detection(
         _ seeds: [UInt64], crashes: Int, warmup: Duration, patience: Duration,
         world: (UInt64) -> MembershipWorld
@@ -39,25 +36,41 @@ public enum MembershipMeasure {
         for seed in seeds {
             var world = world(seed)
             world.run(for: warmup)
-            for crash in 0..<crashes {
-                world.run(for: world.simulation.generator.duration(below: .seconds(1)))
-                let victim = crash % world.size
-                let start = world.now
-                world.crash(victim)
-                var found: (first: Double, all: Double)?
-                while found == nil, world.now - start < patience {
-                    world.run(for: .milliseconds(250))
-                    found = world.detection(of: victim, since: start)
-                }
-                if let found {
-                    times.first.append(found.first)
-                    times.all.append(found.all)
-                } else {
-                    times.missed += 1
-                }
-                world.restart(victim)
-                world.run(for: .seconds(1))
+            let found = detection(&world, crashes: crashes, patience: patience)
+            times.first += found.first
+            times.all += found.all
+            times.missed += found.missed
+        }
+        times.first.sort()
+        times.all.sort()
+        return times
+    }
+
+    /// Kills one member after the other, each time another at a random phase, and restarts it.
+    ///
+    /// - Parameter patience: until a crash counts as missed.
+    public static func detection(
+        _ world: inout MembershipWorld, crashes: Int, patience: Duration
+    ) -> Times {
+        var times = Times()
+        for crash in 0..<crashes {
+            world.run(for: world.simulation.generator.duration(below: .seconds(1)))
+            let victim = crash % world.size
+            let start = world.now
+            world.crash(victim)
+            var found: (first: Double, all: Double)?
+            while found == nil, world.now - start < patience {
+                world.run(for: .milliseconds(250))
+                found = world.detection(of: victim, since: start)
             }
+            if let found {
+                times.first.append(found.first)
+                times.all.append(found.all)
+            } else {
+                times.missed += 1
+            }
+            world.restart(victim)
+            world.run(for: .seconds(1))
         }
         times.first.sort()
         times.all.sort()
@@ -70,15 +83,20 @@ public enum MembershipMeasure {
         public var deaths = 0
         /// Incarnations that anybody suspected.
         public var suspicions = 0
-        public var perNodeDay: Double { Double(deaths) / nodeDays }
+        /// Failed probes held against the one probed.
+        public var accusations: UInt64 = 0
 
         public init() {}
 
-        public mutating func add(_ world: MembershipWorld, since start: Instant) {
+        /// - Parameter before: accusations until `start`, as ``accusations(_:)`` has them.
+        public mutating func add(
+            _ world: MembershipWorld, since start: Instant, accusations before: UInt64
+        ) {
             struct Life: Hashable {
                 let subject: Int
                 let incarnation: UInt32
             }
+            accusations += MembershipMeasure.accusations(world) - before
             nodeDays += Double(world.size) * (world.now - start).seconds / 86_400
             deaths +=
                 Set(
@@ -93,6 +111,27 @@ public enum MembershipMeasure {
                     }
                 ).count
         }
+    }
+
+    public static func accusations(_ world: MembershipWorld) -> UInt64 {
+        world.members.reduce(0) { $0 + world.core($1).counters.accusations }
+    }
+
+    /// How often independent loss alone makes a living member accused, computed, per node and day: in
+    /// a period both direct pings and all helpers' go unanswered. Two datagrams there and back, four
+    /// by way of a helper.
+    ///
+    /// - Parameter loss: of each datagram by itself, 0...1.
+    public static func accusationsPerNodeDay(
+        loss: Double, _ parameters: MembershipParameters
+    ) -> Double {
+        let arrives = 1 - loss
+        let direct = 1 - arrives * arrives
+        let indirect = 1 - arrives * arrives * arrives * arrives
+        let failed = (0..<parameters.helpers).reduce(direct * direct) { chance, _ in
+            chance * indirect
+        }
+        return failed * 86_400 / parameters.interval.seconds
     }
 
     /// Plaintext bytes and datagrams that a member sends per second.

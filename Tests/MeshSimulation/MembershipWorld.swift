@@ -61,7 +61,10 @@ public struct MembershipWorld {
     public let seed: UInt64
     public let size: Int
     public let witnesses: Int
-    public let weather: Weather
+    /// Setting it sets all links anew.
+    public var weather: Weather {
+        didSet { simulation.network = Self.network(weather) }
+    }
     private let makeCore: (String, UInt64) -> Membership
     public var simulation: Simulation<Int, Event>
     private var nodes: [Node] = []
@@ -91,9 +94,13 @@ public struct MembershipWorld {
         lastBeats = Array(repeating: Array(repeating: nil, count: size), count: witnesses)
         simulation = Simulation(
             seed: seed, start: Instant(nanoseconds: 3_600_000_000_000),
-            network: Network { _, _ in weather.link })
+            network: Self.network(weather))
         for index in 0..<size { start(index) }
         for witness in 0..<witnesses { scheduleSoon(.testimonyDue, for: size + witness) }
+    }
+
+    private static func network(_ weather: Weather) -> Network<Int> {
+        Network { _, _ in weather.link }
     }
 
     public var now: Instant { simulation.now }
@@ -121,6 +128,9 @@ public struct MembershipWorld {
             guard let wake = nodes[id].wake, wake <= now else { return }
             nodes[id].wake = nil
             nodes[id].core.tick(at: now, into: &effects)
+            if let next = nodes[id].core.nextWake, next <= now {
+                violations.append("member \(id) ran and wants to run again at once")
+            }
         case .datagram(let bytes, let from):
             nodes[id].core.receive(bytes, from: Self.name(from), at: now, into: &effects)
         case .testimony(let about, let isHeard, let by):
@@ -181,6 +191,8 @@ public struct MembershipWorld {
             events.append((now, id, event))
             return
         }
+        // Of n members n² are told when they start.
+        if change.from == .unknown, change.to == .alive { return }
         let subject = Self.index(change.name)
         // Of the first roster, told while the world is made.
         let isWell =

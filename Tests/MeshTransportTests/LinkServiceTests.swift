@@ -345,11 +345,11 @@ struct LinkServiceTests {
         c.dial(port)
         let (own, foreign) = (try await a.link(to: "b"), try await a.link(to: "c"))
         let onlyEast = TrustStore([mesh.authorities[east]!.bundle])
-        try await a.service.reload(mesh.security(east, "a", trust: onlyEast))
+        try a.service.reload(mesh.security(east, "a", trust: onlyEast))
         #expect(try await a.down(foreign.id) == .trustWithdrawn)
         _ = try await a.refusal { $0 == .trust(.foreignTrustDomain("west.weft.test")) }
         #expect(a.service.send([1], on: own.id))
-        try await a.service.reload(mesh.security(east, "a"))
+        try a.service.reload(mesh.security(east, "a"))
         _ = try await a.link(to: "c", after: foreign.id)
     }
 
@@ -359,8 +359,8 @@ struct LinkServiceTests {
         let (a, b) = (try mesh.node(east, "a"), try mesh.node(west, "b"))
         b.dial(try await a.service.start().port)
         let link = try await a.link(to: "b")
-        try await a.service.reload(mesh.security(east, "a"))
-        try await b.service.reload(mesh.security(west, "b"))
+        try a.service.reload(mesh.security(east, "a"))
+        try b.service.reload(mesh.security(west, "b"))
         #expect(a.service.send([1], on: link.id))
         #expect(try await b.frame(on: b.link(to: "a").id) == [1])
         a.service.close(link.id)

@@ -159,10 +159,11 @@ struct RawPeer {
                         NIOSSLClientHandler(
                             context: contexts.client, serverHostname: nil,
                             customVerificationCallbackWithMetadata: { certificates, promise in
-                                promise.completeWithTask {
-                                    try await PeerVerification().judge(
-                                        certificates, with: verifier, now: Date())
-                                }
+                                promise.completeWith(
+                                    Result {
+                                        try PeerVerification().judge(
+                                            certificates, with: verifier, now: Date())
+                                    })
                             }))
                 }
             }

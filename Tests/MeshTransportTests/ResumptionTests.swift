@@ -12,12 +12,12 @@ private final class OpenSSLClient {
     private let process = Process()
     private let input = Pipe()
 
-    init(port: UInt16, credentials: String, _ options: [String]) throws {
+    init(port: UInt16, credentials: String, issuers: String, _ options: [String]) throws {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments =
             [
                 "openssl", "s_client", "-quiet", "-connect", "127.0.0.1:\(port)", "-cert",
-                credentials, "-key", credentials,
+                credentials, "-key", credentials, "-cert_chain", issuers,
             ] + options
         process.standardInput = input
         process.standardOutput = FileHandle.nullDevice
@@ -44,14 +44,23 @@ struct ResumptionTests {
         let folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("weft-resumption-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        try mesh.security(west, "b").credentials.save(in: folder)
+        let own = try mesh.security(west, "b").credentials
+        try own.save(in: folder)
         let (credentials, session) = ("\(folder)/node.pem", "\(folder)/session")
+        // The client sends one certificate of the first file, and all of the second.
+        let issuers = "\(folder)/issuers.pem"
+        let text = try own.chainDER().dropFirst().map {
+            "-----BEGIN CERTIFICATE-----\n"
+                + Data($0).base64EncodedString(options: .lineLength64Characters)
+                + "\n-----END CERTIFICATE-----\n"
+        }
+        try text.joined().write(toFile: issuers, atomically: true, encoding: .utf8)
         let a = try mesh.node(east, "a")
         let port = try await a.service.start().port
         let hello = RawPeer.hello(west, 2, "b").encoded
 
         var client: OpenSSLClient? = try OpenSSLClient(
-            port: port, credentials: credentials, ["-sess_out", session])
+            port: port, credentials: credentials, issuers: issuers, ["-sess_out", session])
         try client?.write(.hello, hello)
         let link = try await a.link(to: "b")
         try await eventually("the server gave no ticket") {
@@ -61,16 +70,16 @@ struct ResumptionTests {
         #expect(try await a.down(link.id) == .closedByPeer)
 
         let resumed = try OpenSSLClient(
-            port: port, credentials: credentials, ["-sess_in", session])
+            port: port, credentials: credentials, issuers: issuers, ["-sess_in", session])
         try resumed.write(.hello, hello)
         _ = try await a.refusal { $0 == .unverifiedSession }
         #expect(a.counters[.unverifiedSession] == 1)
         #expect(a.counters.linksOpened == 1)
 
         // New certificates or bundles mean a new context, which doesn't know the ticket.
-        try await a.service.reload(mesh.security(east, "a"))
+        try a.service.reload(mesh.security(east, "a"))
         let verified = try OpenSSLClient(
-            port: port, credentials: credentials, ["-sess_in", session])
+            port: port, credentials: credentials, issuers: issuers, ["-sess_in", session])
         try verified.write(.hello, hello)
         _ = try await a.link(to: "b", after: link.id)
     }

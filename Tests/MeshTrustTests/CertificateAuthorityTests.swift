@@ -3,85 +3,145 @@
 import Crypto
 import Foundation
 import MeshModel
+import SwiftASN1
 import Testing
+import TrustForgery
 import X509
 
 @testable import MeshTrust
 
 @Suite("A cluster's authority")
 struct CertificateAuthorityTests {
-    let folder: TemporaryDirectory
-    let authority: CertificateAuthority
+    let cluster: Cluster
+    var authority: CertificateAuthority { cluster.authority }
+    var folder: TemporaryDirectory { cluster.folder }
 
-    init() throws {
-        folder = try TemporaryDirectory()
-        authority = try CertificateAuthority.create(
-            cluster: east, mesh: mesh, in: "\(folder.path)/ca")
-    }
+    init() throws { cluster = try Cluster() }
 
-    @Test("issues certificates that OpenSSL accepts with -x509_strict, for both ends of TLS")
+    @Test("OpenSSL accepts every certificate strictly, for both ends of TLS, and partial chains")
     func openSSL() throws {
         let node = try NodeCredentials.issue(node: "node-1.rack", by: authority)
-        let root = try folder.write(authority.bundle.pem(), to: "root.pem")
-        let leaf = try folder.write(pemText(node.chain), to: "node.pem")
-        for purpose in ["sslserver", "sslclient"] {
-            let (code, output) = try run([
-                "openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", root, leaf,
-            ])
+        let root = authority.chain[1]
+        #expect(node.chain == [node.chain[0], authority.chain[0]])
+        for options in [["-purpose", "sslserver"], ["-purpose", "sslclient"]] {
+            let (code, output) = try openSSLVerify(
+                node.chain, root: root, in: folder, options[0], options[1])
             #expect(code == 0, "\(output)")
         }
-        let (_, text) = try run(["openssl", "x509", "-in", leaf, "-noout", "-text"])
-        #expect(text.contains("URI:spiffe://east.weft.test/node/node-1.rack"))
-        #expect(text.contains("X509v3 Subject Alternative Name: critical"))
-        let (_, rootText) = try run(["openssl", "x509", "-in", root, "-noout", "-text"])
-        #expect(rootText.contains("Permitted:\n                  DNS:east.weft.test"))
-        #expect(rootText.contains("URI:east.weft.test"))
-        #expect(rootText.contains("CA:TRUE, pathlen:1"))
+        for chain in [[authority.chain[0]], [root]] {
+            let (code, output) = try openSSLVerify(chain, root: root, in: folder)
+            #expect(code == 0, "\(output)")
+        }
+        let (code, output) = try openSSLVerify(
+            [node.chain[0]], root: authority.chain[0], in: folder, "-partial_chain")
+        #expect(code == 0, "\(output)")
     }
 
-    @Test("is bound to its own trust domain in OpenSSL's eyes too")
+    @Test("the certificates say what the profile says")
+    func profile() throws {
+        let node = try NodeCredentials.issue(node: "n1", by: authority)
+        let key = "X509v3 Subject Key Identifier"
+        for (certificate, lines) in [
+            (
+                node.chain[0],
+                [
+                    "X509v3 Subject Alternative Name: critical", "Subject: \n", key,
+                    "URI:spiffe://east.weft.test/node/n1", "CA:FALSE", "X509v3 Authority Key",
+                    "TLS Web Server Authentication, TLS Web Client Authentication",
+                    "X509v3 Key Usage: critical\n                Digital Signature\n",
+                ]
+            ),
+            (
+                authority.chain[0],
+                [
+                    "CA:TRUE, pathlen:0", "URI:spiffe://east.weft.test", key,
+                    "X509v3 Name Constraints: critical", "X509v3 Authority Key",
+                    "Permitted:\n                  DNS:east.weft.test",
+                    "                  URI:east.weft.test",
+                    "Digital Signature, Certificate Sign, CRL Sign",
+                ]
+            ),
+            (
+                authority.chain[1],
+                [
+                    "CA:TRUE, pathlen:1", "X509v3 Name Constraints: critical",
+                    "X509v3 Key Usage: critical\n                Certificate Sign, CRL Sign\n",
+                    "Public-Key: (256 bit)",
+                ]
+            ),
+        ] {
+            let file = try folder.write(pemText([certificate]), to: "shown.pem")
+            let (_, text) = try run(["openssl", "x509", "-in", file, "-noout", "-text"])
+            for line in lines { #expect(text.contains(line), "\(line) isn't in \(text)") }
+        }
+    }
+
+    @Test("is bound to its own trust domain in OpenSSL's eyes too, unless told not to be")
     func nameConstraints() throws {
-        let forge = try Forge(east, now: Date())
-        var template = Forge.Template("spiffe://west.weft.test/node/a")
-        template.notBefore = Date() - 60
-        template.notAfter = Date() + 60
-        let root = try folder.write(forge.bundle.pem(), to: "root.pem")
-        let leaf = try folder.write(pemText([forge.sign(template)]), to: "leaf.pem")
-        let (code, output) = try run(["openssl", "verify", "-CAfile", root, leaf])
-        #expect(code != 0 && output.contains("permitted subtree violation"), "\(output)")
+        for areNamesConstrained in [true, false] {
+            var random = SplitMix64(seed: 4)
+            var forge = try ForgedChain(
+                east, mesh: mesh, now: noon, areNamesConstrained: areNamesConstrained,
+                using: &random)
+            try forge.leaf.setNames([.uniformResourceIdentifier("spiffe://west.weft.test/node/a")])
+            let chain = try forge.presented().prefix(2).map { try Certificate(derEncoded: $0) }
+            let (code, output) = try openSSLVerify(
+                chain, root: Certificate(derEncoded: forge.rootBytes), in: folder, "-attime",
+                "\(Int(noon.timeIntervalSince1970))")
+            #expect((code != 0) == areNamesConstrained, "\(output)")
+            #expect(output.contains("permitted subtree violation") == areNamesConstrained)
+        }
+        let free = try Cluster(areNamesConstrained: false)
+        for certificate in free.authority.chain {
+            #expect(try certificate.extensions.nameConstraints == nil)
+        }
+        let renewed = try free.authority.renewed()
+        #expect(try renewed.chain[0].extensions.nameConstraints == nil)
     }
 
-    @Test("keeps its key in a 0600 file in a 0700 directory and is the same after loading")
+    @Test("each key has its own 0600 file in a 0700 directory; after loading all is the same")
     func storage() throws {
-        let file = "\(folder.path)/ca/\(CertificateAuthority.fileName)"
-        #expect(try TemporaryDirectory.mode(of: file) == 0o600)
-        #expect(try TemporaryDirectory.mode(of: "\(folder.path)/ca") == 0o700)
-        let entries = try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/ca")
-        #expect(entries == [CertificateAuthority.fileName])
+        #expect(try TemporaryDirectory.mode(of: cluster.directory) == 0o700)
+        let entries = try FileManager.default.contentsOfDirectory(atPath: cluster.directory)
+        #expect(Set(entries) == ["root.pem", "intermediate.pem", "clock"])
+        for entry in entries {
+            #expect(try TemporaryDirectory.mode(of: "\(cluster.directory)/\(entry)") == 0o600)
+        }
+        #expect(
+            try keyOnDisk("root.pem", in: cluster.directory).rawRepresentation
+                != keyOnDisk("intermediate.pem", in: cluster.directory).rawRepresentation)
         let loaded = try CertificateAuthority.load(
-            cluster: east, mesh: mesh, from: "\(folder.path)/ca")
-        #expect(loaded.bundle == authority.bundle)
+            cluster: east, mesh: mesh, from: cluster.directory)
+        #expect(loaded.bundle == authority.bundle && loaded.chain == authority.chain)
         let node = try NodeCredentials.issue(node: "a", by: loaded)
         #expect(
-            authority.chain[0].publicKey.isValidSignature(
-                node.chain[0].signature, for: node.chain[0]))
+            refusal(of: try node.chainDER(), by: TrustStore([authority.bundle]), now: Date()) == nil
+        )
     }
 
     @Test("is never overwritten, and never taken for another cluster's")
     func identity() throws {
-        let directory = "\(folder.path)/ca"
-        #expect(throws: TrustError.alreadyExists(path: "\(directory)/authority.pem")) {
-            try CertificateAuthority.create(cluster: east, mesh: mesh, in: directory)
+        let file = "\(cluster.directory)/intermediate.pem"
+        #expect(throws: TrustError.alreadyExists(path: file)) {
+            try CertificateAuthority.create(cluster: east, mesh: mesh, in: cluster.directory)
         }
         #expect(throws: TrustError.self) {
-            try CertificateAuthority.load(cluster: west, mesh: mesh, from: directory)
+            try CertificateAuthority.load(cluster: west, mesh: mesh, from: cluster.directory)
         }
+        // A root without an intermediate is what an interrupted call leaves: the next completes it.
+        try FileManager.default.removeItem(atPath: file)
+        #expect(throws: TrustError.self) {
+            try CertificateAuthority.create(cluster: west, mesh: mesh, in: cluster.directory)
+        }
+        let again = try CertificateAuthority.create(
+            cluster: east, mesh: mesh, in: cluster.directory)
+        #expect(again.bundle == authority.bundle)
     }
 
     @Test("refuses a key that others can reach, and says which chmod to run")
     func exposure() throws {
-        let directory = "\(folder.path)/ca"
-        let file = "\(directory)/authority.pem"
+        let directory = cluster.directory
+        let file = "\(directory)/intermediate.pem"
         for (path, mode, required) in [(file, 0o640, "0600"), (directory, 0o755, "0700")] {
             let before = try TemporaryDirectory.mode(of: path)
             try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
@@ -90,24 +150,6 @@ struct CertificateAuthorityTests {
             }
             #expect("\(error!)".contains("chmod \(required) \(path)"))
             try FileManager.default.setAttributes([.posixPermissions: before], ofItemAtPath: path)
-        }
-    }
-
-    @Test("backdates by a minute and never outlives itself")
-    func lifetimes() throws {
-        let root = authority.chain[0]
-        let key = Certificate.PrivateKey(P256.Signing.PrivateKey()).publicKey
-        let early = try authority.issueNodeCertificate(node: "a", publicKey: key, now: Date())[0]
-        #expect(early.notValidAfter.timeIntervalSince(early.notValidBefore) <= 86_400 + 61)
-        #expect(early.notValidBefore >= root.notValidBefore)
-        let late = try authority.issueNodeCertificate(
-            node: "a", publicKey: key, now: root.notValidAfter - 100)[0]
-        #expect(late.notValidAfter == root.notValidAfter)
-        for outside in [root.notValidBefore - 1, root.notValidAfter + 1] {
-            let error = #expect(throws: TrustError.self) {
-                try authority.issueNodeCertificate(node: "a", publicKey: key, now: outside)
-            }
-            #expect("\(error!)".contains("correct the clock"))
         }
     }
 
@@ -124,17 +166,59 @@ struct CertificateAuthorityTests {
     func requests() throws {
         let key = Certificate.PrivateKey(P256.Signing.PrivateKey())
         let subject = try DistinguishedName { CommonName("spiffe://west.weft.test/node/b") }
+        let wishes = try ExtensionRequest(
+            extensions: Certificate.Extensions {
+                Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))
+            })
         let request = try CertificateSigningRequest(
-            version: .v1, subject: subject, privateKey: key, attributes: .init())
-        let issued = try authority.issueNodeCertificate(node: "a", request: request)[0]
+            version: .v1, subject: subject, privateKey: key,
+            attributes: .init([.init(wishes)]))
+        let issued = try authority.issueNodeCertificate(
+            node: "a", request: NodeRequest(der: DER.bytes(request)))[0]
         #expect(issued.subject.isEmpty)
+        #expect(try issued.extensions.basicConstraints == .notCertificateAuthority)
         #expect(CertificateNames(issued).uris == ["spiffe://east.weft.test/node/a"])
+        #expect(issued.publicKey == key.publicKey)
         let other = Certificate.PrivateKey(P256.Signing.PrivateKey())
         let stolen = try CertificateSigningRequest(
             version: .v1, subject: subject, publicKey: other.publicKey, attributes: .init(),
             signatureAlgorithm: .ecdsaWithSHA256, signature: request.signature)
         #expect(throws: TrustError.invalidRequest("its signature doesn't match its key")) {
-            try authority.issueNodeCertificate(node: "a", request: stolen)
+            try NodeRequest(der: DER.bytes(stolen))
+        }
+    }
+
+    @Test("certifies P-256, P-384 and Ed25519 and reads no request with another key, or too long")
+    func requestKeys() throws {
+        func request(_ key: Certificate.PrivateKey) throws -> [UInt8] {
+            try DER.bytes(
+                CertificateSigningRequest(
+                    version: .v1, subject: DistinguishedName(), privateKey: key,
+                    attributes: .init()))
+        }
+        for key in [
+            Certificate.PrivateKey(P256.Signing.PrivateKey()),
+            Certificate.PrivateKey(P384.Signing.PrivateKey()),
+            Certificate.PrivateKey(Curve25519.Signing.PrivateKey()),
+        ] {
+            let chain = try authority.issueNodeCertificate(
+                node: "a", request: NodeRequest(der: request(key)))
+            let (code, output) = try openSSLVerify(
+                chain, root: authority.chain[1], in: folder)
+            #expect(code == 0, "\(output)")
+        }
+        let good = try request(Certificate.PrivateKey(P256.Signing.PrivateKey()))
+        for bad in [
+            try request(Certificate.PrivateKey(P521.Signing.PrivateKey())), [], [0x30, 0x00],
+            Array(good.dropLast()), [UInt8](repeating: 0x30, count: NodeRequest.bytesMaximum + 1),
+        ] {
+            let error = #expect(throws: TrustError.self) { try NodeRequest(der: bad) }
+            #expect(error.map(kind) == "invalidRequest")
+        }
+        for position in good.indices {
+            var bytes = good
+            bytes[position] ^= 1
+            #expect(throws: TrustError.self, "byte \(position)") { try NodeRequest(der: bytes) }
         }
     }
 
@@ -145,26 +229,52 @@ struct CertificateAuthorityTests {
         }
     }
 
-    @Test("a statement's signature verifies with the bundle's keys, and with OpenSSL")
-    func statements() throws {
-        let statement = Array("who may write".utf8)
-        let raw = try authority.signature(for: statement)
-        #expect(raw.count == 64)
-        let signature = try P256.Signing.ECDSASignature(rawRepresentation: raw)
-        let key = try #require(authority.bundle.signingKeys.first)
-        #expect(key.isValidSignature(signature, for: statement))
-        #expect(!key.isValidSignature(signature, for: statement + [0]))
-        for (name, data) in [
-            ("text", Data(statement)), ("signature", signature.derRepresentation),
-            ("key.pem", Data(key.pemRepresentation.utf8)),
-        ] {
-            try data.write(to: URL(filePath: "\(folder.path)/\(name)"))
+    @Test("shows its keys in no description, dump or error")
+    func secrecy() throws {
+        var shown = ["\(authority)", String(reflecting: authority)]
+        dump(authority, to: &shown[0])
+        let key = NodeKey()
+        let credentials = try key.credentials(
+            chain: authority.issueNodeCertificate(
+                node: "a", request: NodeRequest(der: key.request())), mesh: mesh)
+        shown.append("\(credentials) \(String(reflecting: credentials)) \(key)")
+        dump(credentials, to: &shown[0])
+        dump(key, to: &shown[0])
+        // A file that lost its certificates, and one whose key doesn't fit.
+        let directory = "\(folder.path)/spoiled"
+        let root = try SecretFile.read(named: "root.pem", in: cluster.directory)
+        let intermediate = try SecretFile.read(named: "intermediate.pem", in: cluster.directory)
+        let certificates = intermediate.range(of: "-----BEGIN CERT")!.lowerBound
+        let rootKey = root[..<root.range(of: "-----BEGIN CERT")!.lowerBound]
+        let spoiled: [String] = [
+            String(intermediate[..<certificates]),
+            String(rootKey + intermediate[certificates...]), root,
+            String(intermediate.dropLast(40)),
+        ]
+        for text in spoiled {
+            try SecretFile.write(
+                text, named: "intermediate.pem", in: directory, existing: .replace)
+            let error = #expect(throws: TrustError.self) {
+                try CertificateAuthority.load(cluster: east, mesh: mesh, from: directory)
+            }
+            shown.append("\(error!) \(String(reflecting: error!))")
         }
-        let (code, output) = try run([
-            "openssl", "dgst", "-sha256", "-verify", "\(folder.path)/key.pem", "-signature",
-            "\(folder.path)/signature", "\(folder.path)/text",
-        ])
-        #expect(code == 0, "\(output)")
+        let secrets: [Data] = try [
+            keyOnDisk("root.pem", in: cluster.directory),
+            keyOnDisk("intermediate.pem", in: cluster.directory),
+            P256.Signing.PrivateKey(pemRepresentation: credentials.privateKeyPEM()),
+        ].map(\.rawRepresentation)
+        for text in shown {
+            #expect(!text.contains("PRIVATE KEY"))
+            for secret in secrets {
+                let hex = secret.map { String(format: "%02x", $0) }.joined()
+                let decimal = secret.prefix(6).map { "\($0)" }.joined(separator: ", ")
+                let forms: [String] = [hex, secret.base64EncodedString(), decimal]
+                for form in forms {
+                    #expect(!text.lowercased().contains(form.lowercased()))
+                }
+            }
+        }
     }
 }
 
@@ -172,12 +282,10 @@ struct CertificateAuthorityTests {
 struct KeyFileTests {
     @Test("node credentials are replaced in one step and read back whole, without showing the key")
     func credentials() throws {
-        let folder = try TemporaryDirectory()
-        let authority = try CertificateAuthority.create(
-            cluster: east, mesh: mesh, in: "\(folder.path)/ca")
-        let directory = "\(folder.path)/node"
-        try NodeCredentials.issue(node: "old", by: authority).save(in: directory)
-        let renewed = try NodeCredentials.issue(node: "new", by: authority)
+        let cluster = try Cluster()
+        let directory = "\(cluster.folder.path)/node"
+        try NodeCredentials.issue(node: "old", by: cluster.authority).save(in: directory)
+        let renewed = try NodeCredentials.issue(node: "new", by: cluster.authority)
         try renewed.save(in: directory)
         let loaded = try NodeCredentials.load(mesh: mesh, from: directory)
         #expect(loaded.identity.node == "new")
@@ -188,6 +296,17 @@ struct KeyFileTests {
         #expect(throws: TrustError.self) {
             try NodeCredentials.load(mesh: "other", from: directory)
         }
+    }
+
+    @Test("a certificate for another key makes no credentials")
+    func otherKey() throws {
+        let cluster = try Cluster()
+        let chain = try cluster.authority.issueNodeCertificate(
+            node: "a", request: NodeRequest(der: NodeKey().request()))
+        let error = #expect(throws: TrustError.self) {
+            try NodeKey().credentials(chain: chain, mesh: mesh)
+        }
+        #expect("\(error!)".contains("another key"))
     }
 
     @Test("a torn or foreign file is named, not quoted", arguments: ["", "no pem", "-----BEGIN"])

@@ -4,6 +4,7 @@ import Crypto
 import Foundation
 import MeshModel
 import SwiftASN1
+import TrustForgery
 import X509
 
 @testable import MeshTrust
@@ -11,78 +12,69 @@ import X509
 let east = ClusterName(rawValue: "east")!
 let west = ClusterName(rawValue: "west")!
 let mesh = "weft.test"
-/// 2026-07-01T00:00:00Z: every clock in these tests.
+/// 2026-07-01T00:00:00Z: every clock in the tests of verification.
 let noon = Date(timeIntervalSince1970: 1_782_864_000)
 
 extension Certificate {
-    var bytes: [UInt8] {
-        get throws {
-            var serializer = DER.Serializer()
-            try serializer.serialize(self)
-            return serializer.serializedBytes
-        }
-    }
-}
-
-/// A CA that signs whatever a test asks for.
-struct Forge {
-    let key = Certificate.PrivateKey(P256.Signing.PrivateKey())
-    let root: Certificate
-    let domain: TrustDomain
-
-    init(_ cluster: ClusterName, now: Date = noon) throws {
-        domain = try TrustDomain(cluster: cluster, mesh: mesh)
-        root = try CertificateProfile.root(of: domain, key: key, now: now)
-    }
-
-    var bundle: TrustBundle { TrustBundle(trustDomain: domain, uncheckedAnchors: [root]) }
-
-    struct Template {
-        var version = Certificate.Version.v3
-        var names: [GeneralName]
-        var isCA = false
-        var usage = KeyUsage(digitalSignature: true)
-        var purposes: [ExtendedKeyUsage.Usage] = [.serverAuth, .clientAuth]
-        var key = Certificate.PrivateKey(P256.Signing.PrivateKey())
-        var issuer: DistinguishedName?
-        var subject = DistinguishedName()
-        var notBefore = noon - 60
-        var notAfter = noon + 3_600
-
-        init(_ uris: String...) { names = uris.map { .uniformResourceIdentifier($0) } }
-    }
-
-    func sign(_ template: Template) throws -> Certificate {
-        try Certificate(
-            version: template.version, serialNumber: .init(), publicKey: template.key.publicKey,
-            notValidBefore: template.notBefore, notValidAfter: template.notAfter,
-            issuer: template.issuer ?? root.subject, subject: template.subject,
-            signatureAlgorithm: .ecdsaWithSHA256,
-            extensions: Certificate.Extensions {
-                Critical(
-                    template.isCA
-                        ? BasicConstraints.isCertificateAuthority(maxPathLength: 0)
-                        : BasicConstraints.notCertificateAuthority)
-                Critical(template.usage)
-                try ExtendedKeyUsage(template.purposes)
-                Critical(SubjectAlternativeNames(template.names))
-            },
-            issuerPrivateKey: key)
-    }
+    var bytes: [UInt8] { get throws { try DER.bytes(self) } }
 }
 
 /// What went wrong, without its details.
 func kind(_ error: TrustError) -> String {
-    Mirror(reflecting: error).children.first?.label ?? ""
+    Mirror(reflecting: error).children.first?.label ?? "noCertificate"
 }
 
 func refusal(
-    of presented: [[UInt8]], by store: TrustStore, now: Date = noon
-) async -> TrustError? {
+    of presented: [[UInt8]], by store: TrustStore, now: Date = noon, denied: Denial? = nil
+) -> TrustError? {
     do throws(TrustError) {
-        _ = try await PeerVerifier(store: store).verify(presented: presented, now: now)
+        _ = try PeerVerifier(store: store, denied: denied).verify(presented: presented, now: now)
         return nil
     } catch {
         return error
     }
+}
+
+/// An authority in a folder that is gone with it.
+struct Cluster {
+    let folder: TemporaryDirectory
+    let authority: CertificateAuthority
+
+    init(
+        _ name: ClusterName = east, areNamesConstrained: Bool = true, now: Date = Date()
+    ) throws {
+        folder = try TemporaryDirectory()
+        authority = try CertificateAuthority.create(
+            cluster: name, mesh: mesh, in: "\(folder.path)/ca",
+            areNamesConstrained: areNamesConstrained, now: now)
+    }
+
+    var directory: String { "\(folder.path)/ca" }
+
+    func node(_ name: String, now: Date = Date()) throws -> [[UInt8]] {
+        try NodeCredentials.issue(node: name, by: authority, now: now).chainDER()
+    }
+}
+
+/// The P-256 key in a file of an authority.
+func keyOnDisk(_ name: String, in directory: String) throws -> P256.Signing.PrivateKey {
+    try KeyAndChain(pem: SecretFile.read(named: name, in: directory), path: name)
+        .signingKey(path: name)
+}
+
+/// Asks OpenSSL about a chain, with the intermediates as such, as it must be done with partial chains
+/// and strictly.
+///
+/// - Parameter chain: the certificate in question first.
+func openSSLVerify(
+    _ chain: [Certificate], root: Certificate, in folder: TemporaryDirectory, _ options: String...
+) throws -> (code: Int32, output: String) {
+    let rootFile = try folder.write(pemText([root]), to: "verify-root.pem")
+    let leaf = try folder.write(pemText([chain[0]]), to: "verify-leaf.pem")
+    var arguments = ["openssl", "verify", "-x509_strict"] + options + ["-CAfile", rootFile]
+    if chain.count > 1 {
+        let between = try folder.write(pemText(Array(chain.dropFirst())), to: "verify-int.pem")
+        arguments += ["-untrusted", between]
+    }
+    return try run(arguments + [leaf])
 }

@@ -3,197 +3,160 @@
 import Crypto
 import Foundation
 import MeshModel
+import SwiftASN1
 import Testing
+import TrustForgery
 import X509
 
 @testable import MeshTrust
 
 @Suite("Verifying a peer")
 struct PeerVerifierTests {
-    let eastCA: Forge
-    let westCA: Forge
+    let eastCA: ForgedChain
+    let westCA: ForgedChain
     let store: TrustStore
 
     init() throws {
-        eastCA = try Forge(east)
-        westCA = try Forge(west)
-        store = TrustStore([eastCA.bundle, westCA.bundle])
+        var random = SplitMix64(seed: 7)
+        eastCA = try ForgedChain(east, mesh: mesh, now: noon, using: &random)
+        westCA = try ForgedChain(west, mesh: mesh, now: noon, using: &random)
+        store = TrustStore([try eastCA.bundle(), try westCA.bundle()])
     }
 
     @Test("a node's certificate gives its cluster and name, and the whole chain")
-    func accepted() async throws {
-        let leaf = try eastCA.sign(.init("spiffe://east.weft.test/node/n1"))
-        let (peer, chain) = try await PeerVerifier(store: store)
-            .verify(presented: [leaf.bytes], now: noon)
-        #expect(peer.cluster == east && peer.node == "n1")
-        #expect(try chain == [leaf.bytes, eastCA.root.bytes])
+    func accepted() throws {
+        let presented = try eastCA.presented()
+        let (peer, chain) = try PeerVerifier(store: store).verify(presented: presented, now: noon)
+        #expect(peer.cluster == east && peer.node == eastCA.node)
+        #expect(Array(chain.prefix(2)) == Array(presented.prefix(2)))
+        #expect(try chain.last == eastCA.bundle().anchors[0].bytes)
     }
 
-    @Test("a chain through an intermediate is accepted")
-    func intermediate() async throws {
-        var template = Forge.Template("spiffe://east.weft.test")
-        template.isCA = true
-        template.usage = KeyUsage(keyCertSign: true)
-        template.subject = try DistinguishedName { CommonName("intermediate") }
-        let intermediate = try eastCA.sign(template)
-        let leaf = try CertificateProfile.node(
-            PeerIdentity(domain: eastCA.domain, node: "n1")!,
-            publicKey: Certificate.PrivateKey(P256.Signing.PrivateKey()).publicKey,
-            issuer: intermediate, issuerKey: template.key, now: noon)
-        #expect(
-            try await refusal(of: [leaf.bytes, intermediate.bytes], by: store) == nil)
-        #expect(try await refusal(of: [leaf.bytes], by: store).map(kind) == "untrusted")
-    }
-
-    @Test("one cluster's authority cannot mint another's identity")
-    func crossMint() async throws {
-        var template = Forge.Template("spiffe://west.weft.test/node/n1")
-        #expect(
-            try await refusal(of: [eastCA.sign(template).bytes], by: store).map(kind)
-                == "untrusted")
-        // Not even by pretending to be issued by the other's root.
-        template.issuer = westCA.root.subject
-        #expect(
-            try await refusal(of: [eastCA.sign(template).bytes], by: store).map(kind)
-                == "untrusted")
+    @Test("what an authority issues is accepted, also under a root without name constraints")
+    func issued() throws {
+        for areNamesConstrained in [true, false] {
+            let cluster = try Cluster(areNamesConstrained: areNamesConstrained)
+            let store = TrustStore([cluster.authority.bundle])
+            #expect(try refusal(of: cluster.node("n1"), by: store, now: Date()) == nil)
+        }
     }
 
     @Test("an unknown trust domain names the bundle that is missing")
-    func foreign() async throws {
-        let leaf = try westCA.sign(.init("spiffe://west.weft.test/node/n1"))
-        let error = try await refusal(of: [leaf.bytes], by: TrustStore([eastCA.bundle]))
+    func foreign() throws {
+        let error = try refusal(of: westCA.presented(), by: TrustStore([eastCA.bundle()]))
         #expect(error == .foreignTrustDomain("west.weft.test"))
         #expect("\(error!)".contains("add the bundle"))
     }
 
     @Test("time decides, and the message tells which certificate, when, and what this clock says")
-    func validity() async throws {
-        let leaf = try eastCA.sign(.init("spiffe://east.weft.test/node/n1")).bytes
-        let expired = await refusal(of: [leaf], by: store, now: noon + 3_601)
+    func validity() throws {
+        var chain = eastCA
+        chain.leaf.notBefore = noon - 60
+        chain.leaf.notAfter = noon + 3_600
+        chain.sendsRoot = false
+        let presented = try chain.presented()
+        let expired = refusal(of: presented, by: store, now: noon + 3_601)
         #expect(expired.map(kind) == "expired")
-        #expect("\(expired!)".contains("node/n1"))
+        #expect("\(expired!)".contains("node/\(chain.node)"))
         #expect("\(expired!)".contains("2026-07-01T01:00:00Z"))
-        let early = await refusal(of: [leaf], by: store, now: noon - 61)
+        chain.intermediate.notBefore = noon - 600
+        chain.root.notBefore = noon - 600
+        try chain.signRoot()
+        let early = try refusal(
+            of: chain.presented(), by: TrustStore([chain.bundle()]), now: noon - 61)
         #expect(early.map(kind) == "notYetValid")
         #expect("\(early!)".contains("clock here is behind"))
-        #expect(await refusal(of: [leaf], by: store, now: noon - 59) == nil)
+        #expect(refusal(of: presented, by: store, now: noon - 59) == nil)
     }
 
     @Test("an expired anchor beside a valid one is no fault, alone it is")
-    func anchors() async throws {
-        let leaf = try eastCA.sign(.init("spiffe://east.weft.test/node/n1")).bytes
-        let old = try Forge(east, now: noon - 20 * 365 * 86_400)
-        let both = TrustBundle(
-            trustDomain: eastCA.domain, uncheckedAnchors: [old.root, eastCA.root])
-        #expect(await refusal(of: [leaf], by: TrustStore([both])) == nil)
-        #expect(await refusal(of: [leaf], by: TrustStore([old.bundle])).map(kind) == "expired")
+    func anchors() throws {
+        var random = SplitMix64(seed: 8)
+        let old = try ForgedChain(
+            east, mesh: mesh, now: noon - 20 * 365 * 86_400, using: &random)
+        let anchors = try old.bundle().anchors + eastCA.bundle().anchors
+        let both = TrustBundle(trustDomain: eastCA.domain, uncheckedAnchors: anchors[...])
+        #expect(try refusal(of: eastCA.presented(), by: TrustStore([both])) == nil)
+        let error = try refusal(of: eastCA.presented(), by: TrustStore([old.bundle()]))
+        #expect(error.map(kind) == "expired")
+    }
+
+    @Test("of two roots with one name the one that signed is found, in either order")
+    func sameName() throws {
+        var random = SplitMix64(seed: 9)
+        let next = try ForgedChain(east, mesh: mesh, now: noon, using: &random)
+        #expect(next.root.subject == eastCA.root.subject)
+        let (a, b) = try (eastCA.bundle().anchors[0], next.bundle().anchors[0])
+        for anchors in [[a, b], [b, a]] {
+            let bundle = TrustBundle(trustDomain: eastCA.domain, uncheckedAnchors: anchors[...])
+            for chain in [eastCA, next] {
+                #expect(try refusal(of: chain.presented(), by: TrustStore([bundle])) == nil)
+            }
+        }
     }
 
     @Test("an oversized chain or certificate is refused before it is parsed")
-    func caps() async throws {
-        let leaf = try eastCA.sign(.init("spiffe://east.weft.test/node/n1")).bytes
-        #expect(await refusal(of: [], by: store) == .noCertificate)
+    func caps() throws {
+        let leaf = try eastCA.presented()[0]
+        #expect(refusal(of: [], by: store) == .noCertificate)
         #expect(
-            await refusal(of: Array(repeating: leaf, count: 5), by: store)
-                == .chainTooLong(count: 5))
+            refusal(of: Array(repeating: leaf, count: 5), by: store) == .chainTooLong(count: 5))
         let large = [UInt8](repeating: 0, count: 16_385)
-        #expect(await refusal(of: [leaf, large], by: store) == .certificateTooLarge(bytes: 16_385))
-        #expect(await refusal(of: [[1, 2, 3]], by: store).map(kind) == "malformedCertificate")
-        for length in stride(from: 0, to: leaf.count, by: 7) {
-            #expect(await refusal(of: [Array(leaf.prefix(length))], by: store) != nil)
+        #expect(refusal(of: [leaf, large], by: store) == .certificateTooLarge(bytes: 16_385))
+        #expect(refusal(of: [[1, 2, 3]], by: store).map(kind) == "malformedCertificate")
+    }
+
+    @Test("a denial sees the whole path and has the last word")
+    func denial() throws {
+        let issuer = try eastCA.bundle().anchors[0].publicKey
+        let presented = try eastCA.presented()
+        let error = refusal(of: presented, by: store) { path in
+            path.count == 3 && path[2].publicKey == issuer ? "key 7 was stolen" : nil
         }
+        #expect(error.map(kind) == "denied")
+        #expect("\(error!)".contains("key 7 was stolen"))
+        #expect(refusal(of: presented, by: store, denied: { _ in nil }) == nil)
     }
 
-    struct Flaw: CustomTestStringConvertible, Sendable {
-        let testDescription: String
-        let reason: String
-        let change: @Sendable (inout Forge.Template) -> Void
+    @Test("a stranger's names reach a message printable and bounded")
+    func labels() throws {
+        var chain = eastCA
+        let name = "spiffe://a\n\u{1b}[31m" + String(repeating: "b", count: 2_000)
+        try chain.leaf.setNames([.uniformResourceIdentifier(name)])
+        let text = try "\(#require(refusal(of: chain.presented(), by: store)))"
+        #expect(text.utf8.count < 600)
+        #expect(!text.contains("\n") && !text.contains("\u{1b}"))
     }
 
-    static let flaws: [Flaw] = [
-        Flaw(testDescription: "a CA as leaf", reason: "no CA") { $0.isCA = true },
-        Flaw(testDescription: "may sign certificates", reason: "key usage") {
-            $0.usage = KeyUsage(digitalSignature: true, keyCertSign: true)
-        },
-        Flaw(testDescription: "may sign revocations", reason: "key usage") {
-            $0.usage = KeyUsage(digitalSignature: true, cRLSign: true)
-        },
-        Flaw(testDescription: "may not sign", reason: "key usage") {
-            $0.usage = KeyUsage(keyAgreement: true)
-        },
-        Flaw(testDescription: "only for servers", reason: "both TLS client and server") {
-            $0.purposes = [.serverAuth]
-        },
-        Flaw(testDescription: "two names", reason: "exactly one name") {
-            $0.names.append(.uniformResourceIdentifier("spiffe://east.weft.test/node/n2"))
-        },
-        Flaw(testDescription: "a DNS name beside", reason: "exactly one name") {
-            $0.names.append(.dnsName("n1.east.weft.test"))
-        },
-        Flaw(testDescription: "only a DNS name", reason: "exactly one name") {
-            $0.names = [.dnsName("n1.east.weft.test")]
-        },
-        Flaw(testDescription: "the authority's name", reason: "node") {
-            $0.names = [.uniformResourceIdentifier("spiffe://east.weft.test")]
-        },
-        Flaw(testDescription: "another scheme", reason: "node") {
-            $0.names = [.uniformResourceIdentifier("https://east.weft.test/node/n1")]
-        },
-        Flaw(testDescription: "a port", reason: "node") {
-            $0.names = [.uniformResourceIdentifier("spiffe://east.weft.test:1/node/n1")]
-        },
-        Flaw(testDescription: "an unusual key", reason: "none of P-256") {
-            $0.key = Certificate.PrivateKey(P521.Signing.PrivateKey())
-        },
-    ]
-
-    @Test("a certificate outside the profile is refused", arguments: flaws)
-    func profile(flaw: Flaw) async throws {
-        var template = Forge.Template("spiffe://east.weft.test/node/n1")
-        flaw.change(&template)
-        let error = try await refusal(of: [eastCA.sign(template).bytes], by: store)
-        guard case .unsuitable(_, let reason)? = error else {
-            Issue.record("\(String(describing: error))")
-            return
-        }
-        #expect(reason.contains(flaw.reason))
-        #expect("\(error!)".contains("issue it again"))
-    }
-
-    @Test("the anchor itself is no node")
-    func anchorAsLeaf() async throws {
-        #expect(
-            try await refusal(of: [eastCA.root.bytes], by: store).map(kind) == "unsuitable")
-    }
-
-    @Test("an intermediate that may not sign, or belongs to somebody else, leads nowhere")
-    func intermediates() async throws {
-        for (uri, usage) in [
-            ("spiffe://east.weft.test", KeyUsage(digitalSignature: true)),
-            ("spiffe://a.east.weft.test", KeyUsage(keyCertSign: true)),
-        ] {
-            var template = Forge.Template(uri)
-            template.isCA = true
-            template.usage = usage
-            template.subject = try DistinguishedName { CommonName("intermediate") }
-            let intermediate = try eastCA.sign(template)
-            let leaf = try CertificateProfile.node(
-                PeerIdentity(domain: eastCA.domain, node: "n1")!,
-                publicKey: Certificate.PrivateKey(P256.Signing.PrivateKey()).publicKey,
-                issuer: intermediate, issuerKey: template.key, now: noon)
-            let error = try await refusal(of: [leaf.bytes, intermediate.bytes], by: store)
-            #expect(error.map(kind) == "untrusted")
+    @Test("chains made to cost time are refused, or accepted, as they should")
+    func worstCases() throws {
+        let chains = try WorstChain.all(now: noon)
+        for chain in chains {
+            let error = refusal(of: chain.presented, by: TrustStore([chain.bundle]))
+            let isHonest = chain.name == "good, among anchors of the same name"
+            #expect((error == nil) == isHonest, "\(chain.name): \(String(describing: error))")
+            #expect(
+                chain.presented.allSatisfy {
+                    $0.count <= PeerVerifier.certificateBytesMaximum
+                }, "\(chain.name) is longer than what is read")
         }
     }
 }
 
 @Suite("Names and bundles")
 struct TrustBundleTests {
+    let chain: ForgedChain
+
+    init() throws {
+        var random = SplitMix64(seed: 3)
+        chain = try ForgedChain(east, mesh: mesh, now: noon, using: &random)
+    }
+
     @Test("a bundle survives its PEM, and is refused for another cluster")
     func roundTrip() throws {
-        let forge = try Forge(east)
-        let pem = try forge.bundle.pem()
-        #expect(try TrustBundle(trustDomain: forge.domain, pem: pem) == forge.bundle)
+        let bundle = try chain.bundle()
+        let pem = try bundle.pem()
+        #expect(try TrustBundle(trustDomain: chain.domain, pem: pem) == bundle)
         let other = try TrustDomain(cluster: west, mesh: mesh)
         let error = #expect(throws: TrustError.self) {
             try TrustBundle(trustDomain: other, pem: pem)
@@ -203,12 +166,12 @@ struct TrustBundleTests {
 
     @Test("what is no list of CA certificates is no bundle")
     func invalid() throws {
-        let forge = try Forge(east)
-        let leaf = try pemText([forge.sign(.init("spiffe://east.weft.test/node/a"))])
-        let many = try pemText(Array(repeating: forge.root, count: 9))
+        let leaf = try pemText([Certificate(derEncoded: chain.presented()[0])])
+        let root = try chain.bundle().anchors[0]
+        let many = try pemText(Array(repeating: root, count: 9))
         for pem in ["", "hello", leaf, many, String(repeating: " ", count: 200_000)] {
             #expect(throws: TrustError.self) {
-                try TrustBundle(trustDomain: forge.domain, pem: pem)
+                try TrustBundle(trustDomain: chain.domain, pem: pem)
             }
         }
     }

@@ -309,7 +309,7 @@ struct PublisherScenarios {
             #expect(world.endpoints(number) == ["10.1.0.5"])
             #expect(world.core(number, "a").store.read { $0.identities.count } == 1)
         }
-        #expect(world.core(2, "a").synchroniser.entries(of: cluster(1)).count == 3)
+        #expect(world.core(2, "a").synchroniser.entries(of: cluster(1)).count == 4)
     }
 
     @Test("a cluster alone with itself publishes all the same, and again after a restart")

@@ -44,6 +44,7 @@ struct SimulatedNode {
         var nodes: Reconciler<NodeTarget>
         var endpoints: Reconciler<EndpointTarget>
         var frontends: Reconciler<FrontendTarget>
+        var health: SimulatedHealth
     }
 
     mutating func start(at now: Instant) -> [StateEffect] {
@@ -63,7 +64,10 @@ struct SimulatedNode {
             clusters: Reconciler(ClusterTarget(datapath), table: \.clusters),
             nodes: Reconciler(NodeTarget(datapath), table: \.nodes),
             endpoints: Reconciler(EndpointTarget(datapath), table: \.endpoints),
-            frontends: Reconciler(FrontendTarget(datapath, store), table: \.frontends))
+            frontends: Reconciler(FrontendTarget(datapath, store), table: \.frontends),
+            health: SimulatedHealth(
+                of: id, peers: peers.map(\.id), instance: UInt64(id.cluster.rawValue) << 32 | lives,
+                at: now))
         return effects
     }
 
@@ -95,6 +99,7 @@ struct SimulatedNode {
         var frames: [(bytes: [UInt8], link: LinkID)] = []
         /// Of the lease store.
         var answers: [(answer: LeaseAnswer, call: UInt64)] = []
+        var health: [HealthInput] = []
         /// How far the own ledger is on disk now.
         var durable: Position?
     }
@@ -117,8 +122,10 @@ struct SimulatedNode {
                 if owner == configuration.cluster { outcome.durable = checkpoint.position }
             case .persistDrain(let drain): self.drain = drain
             case .note(let note): notes.append(note)
-            case .health(.claim(let claim)): claims.append(claim)
-            case .health: break
+            case .health(let input):
+                if case .claim(let claim) = input { claims.append(claim) }
+                outcome.health.append(input)
+            case .dial, .certify, .certified: break
             }
         }
         return outcome

@@ -12,8 +12,9 @@ import Testing
 
 @testable import MeshAgent
 
-/// Clusters 1, 2, … with nodes `a`, `b`, … each; `a` publishes. Every pair of nodes of a cluster and
-/// every pair of relays of two clusters has a link: two queues of frames, ordered and reliable.
+/// Clusters 1, 2, … with nodes `a`, `b`, … each; `a` publishes. Every pair of nodes has a link: two
+/// queues of frames, ordered and reliable. Where nodes have to dial, pairs of two clusters have one
+/// only if either of them wants to, and health is simulated as well: see ``SimulatedHealth``.
 ///
 /// Time is virtual and bounded: ``run(for:watching:)`` moves it in steps of 10 ms.
 final class World {
@@ -32,7 +33,7 @@ final class World {
     }
 
     private(set) var now = Instant(nanoseconds: 1_000_000_000_000)
-    private var nodes: [NodeID: SimulatedNode] = [:]
+    var nodes: [NodeID: SimulatedNode] = [:]
     private(set) var leases: [UInt16: SimulatedLease] = [:]
     private var links: [UInt64: Link] = [:]
     private var nextLink: UInt64 = 1
@@ -40,13 +41,31 @@ final class World {
     private var severed: Set<Set<NodeID>> = []
     /// Nodes that are still to read their folder.
     private var mute: [NodeID: Instant] = [:]
+    /// What members of a cluster are about to find out about each other.
+    var judgements: [Judgement] = []
+    var heartbeats: [FlyingBeat] = []
+    let mustDial: Bool
+    /// Between clusters; heartbeats go on whatever streams do.
+    var streams = Streams.flowing
 
-    /// - Parameter candidates: nodes of each cluster that share a lease; one has it to itself.
+    enum Streams {
+        case flowing
+        /// What is sent arrives when they flow again.
+        case standing
+        /// What is sent is lost, and nobody knows.
+        case losing
+    }
+
+    /// - Parameters:
+    ///   - candidates: nodes of each cluster that share a lease; one has it to itself.
+    ///   - seeds: nodes of a cluster that others know by configuration, and have to dial; nil links all
+    ///     nodes without.
     init(
         clusters: UInt16 = 3, nodesPerCluster: Int = 2, candidates: Int = 1,
-        imports: AgentConfiguration.Imports = .everything
+        imports: AgentConfiguration.Imports = .everything, seeds: [String]? = nil
     ) throws {
         nextTick = now
+        mustDial = seeds != nil
         var keys: [ClusterID: P256.Signing.PrivateKey] = [:]
         for number in 1...clusters {
             keys[cluster(number)] = P256.Signing.PrivateKey()
@@ -56,7 +75,7 @@ final class World {
             for index in 0..<nodesPerCluster {
                 let node = try Self.node(
                     number, index, of: nodesPerCluster, candidates: candidates, imports: imports,
-                    keys: keys, lease: leases[number]!)
+                    seeds: seeds ?? [], keys: keys, lease: leases[number]!)
                 nodes[node.id] = node
             }
         }
@@ -65,10 +84,12 @@ final class World {
 
     private static func node(
         _ number: UInt16, _ index: Int, of count: Int, candidates: Int,
-        imports: AgentConfiguration.Imports,
+        imports: AgentConfiguration.Imports, seeds: [String],
         keys: [ClusterID: P256.Signing.PrivateKey], lease: SimulatedLease
     ) throws -> SimulatedNode {
-        func underlay(_ index: Int) -> Address { Address("192.0.2.\(Int(number) * 10 + index)")! }
+        func underlay(_ index: Int, _ number: UInt16 = number) -> Address {
+            Address("192.0.2.\(Int(number) * 10 + index)")!
+        }
         let id = id(number, name(index))
         let configuration = AgentConfiguration(
             mesh: "example", clusterName: ClusterName(rawValue: "c\(number)")!,
@@ -88,8 +109,10 @@ final class World {
             imports: imports, identityLabels: .standard)
         let peers = (1...UInt16(keys.count)).filter { $0 != number }.map { other in
             PeerCluster(
-                name: ClusterName(rawValue: "c\(other)")!, id: cluster(other), addresses: [],
-                bundle: "",
+                name: ClusterName(rawValue: "c\(other)")!, id: cluster(other),
+                addresses: (0..<count).filter { seeds.contains(name($0)) }.map {
+                    TransportAddress(address: underlay($0, other), port: 4790)
+                }, bundle: "",
                 podPrefixes: [Prefix("10.\(other).0.0/16")!])
         }
         return SimulatedNode(
@@ -105,7 +128,7 @@ final class World {
         NodeID(cluster: cluster(number), name: name)!
     }
 
-    private var ids: [NodeID] { nodes.keys.sorted() }
+    var ids: [NodeID] { nodes.keys.sorted() }
 
     // MARK: Time
 
@@ -119,8 +142,11 @@ final class World {
                 speak(id)
             }
             deliver()
+            judge()
+            beat()
             if now >= nextTick {
                 nextTick = now + Self.tick
+                if mustDial { dial() }
                 for id in ids {
                     act(id) {
                         $0.tick(at: now, realTime: now.nanoseconds / 1_000_000_000, into: &$1)
@@ -134,6 +160,12 @@ final class World {
 
     private func deliver() {
         for number in links.keys.sorted() {
+            if streams != .flowing, let link = links[number],
+                link.ends[0].cluster != link.ends[1].cluster
+            {
+                if streams == .losing { links[number]?.queues = [[], []] }
+                continue
+            }
             for end in 0..<2 {
                 while let frame = links[number]?.queues[end].first, frame.due <= now,
                     let link = links[number]
@@ -148,7 +180,7 @@ final class World {
     }
 
     /// Does something with a live node's core, and what that wants done.
-    private func act(_ id: NodeID, _ body: (inout StateCore, inout [StateEffect]) -> Void) {
+    func act(_ id: NodeID, _ body: (inout StateCore, inout [StateEffect]) -> Void) {
         var effects: [StateEffect] = []
         guard nodes[id]?.agent != nil else { return }
         body(&nodes[id]!.agent!.core, &effects)
@@ -158,6 +190,7 @@ final class World {
     /// Sends, and tells the core what came of its wishes.
     private func follow(_ outcome: SimulatedNode.Outcome, at id: NodeID) {
         send(outcome.frames)
+        tellHealth(outcome.health, of: id)
         if let durable = outcome.durable {
             act(id) { $0.durable(through: durable, at: now, into: &$1) }
         }
@@ -180,13 +213,26 @@ final class World {
         let effects = nodes[id]!.start(at: now)
         follow(nodes[id]!.perform(effects), at: id)
         mute[id] = now + delay
+        noteStart(of: id)
         for other in ids where other != id { connect(id, other) }
+    }
+
+    /// Links whoever wants to be linked and isn't.
+    private func dial() {
+        for (index, left) in ids.enumerated() {
+            for right in ids[(index + 1)...] where !areLinked(left, right) { connect(left, right) }
+        }
+    }
+
+    func areLinked(_ left: NodeID, _ right: NodeID) -> Bool {
+        links.values.contains { Set($0.ends) == [left, right] }
     }
 
     /// Kills the agent; its maps, its folder and its endpoints stay.
     func kill(_ number: UInt16, _ name: String) {
         let id = Self.id(number, name)
         nodes[id]?.agent = nil
+        noteDeath(of: id)
         for (number, link) in links where link.ends.contains(id) { disconnect(number) }
     }
 
@@ -239,7 +285,7 @@ final class World {
 
     private func connect(_ left: NodeID, _ right: NodeID) {
         guard nodes[left]?.agent != nil, nodes[right]?.agent != nil,
-            !severed.contains([left, right])
+            !severed.contains([left, right]), !mustDial || wantsLink(left, right)
         else { return }
         let link = Link(ends: [left, right], number: nextLink)
         links[nextLink] = link

@@ -81,6 +81,27 @@ struct RenderTests {
                 """)
     }
 
+    @Test("a cluster whose weight its capacity keeps down: how much it has to spare")
+    func capacity() throws {
+        let command = try #require(
+            try Weft.parseAsRoot(["cluster", "list"]) as? ClusterCommand.List)
+        var full = cluster(west, isLocal: false, paths: [])
+        full.capacity = CapacityStatus(capacity: 8000, spare: 640, weightShare: 0.28)
+        var ample = cluster(east, isLocal: true, paths: [])
+        ample.capacity = CapacityStatus(capacity: 8000, spare: 6400, weightShare: 1)
+        let text = command.render([ample, full])
+        #expect(
+            text.hasSuffix(
+                "\n\nwest: It has 8 % of its capacity to spare (640 of 8000): "
+                    + "28 % of the weight it could have.\n"))
+        #expect(!text.contains("east:"))
+        let why = try #require(try Weft.parseAsRoot(["why", "west"]) as? WhyCommand)
+        let story = HealthStory(
+            subject: "west", verdict: .up, sinceSeconds: 60, weight: 71, capacity: full.capacity,
+            membership: nil, paths: [], events: [])
+        #expect(why.render(story).contains("8 % of its capacity to spare (640 of 8000)"))
+    }
+
     @Test("services: what is live of what there is, and why the kernel is behind")
     func services() throws {
         let backends = [true, false].map {

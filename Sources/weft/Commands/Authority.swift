@@ -8,7 +8,9 @@ import MeshTrust
 struct AuthorityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ca", abstract: "The certificate authority of this cluster.",
-        subcommands: [Initialise.self, Issue.self])
+        subcommands: [
+            Initialise.self, Issue.self, Request.self, Install.self, Renew.self, Verify.self,
+        ])
 
     /// Which cluster, and where its trust folder is.
     struct Options: ParsableArguments {
@@ -32,33 +34,24 @@ struct AuthorityCommand: ParsableCommand {
             commandName: "init", abstract: "Make a new authority, once for each cluster.",
             discussion: """
                 Its keys stay in the folder, readable by their owner only, and are never replaced. \
+                'root.pem' is needed only to renew the intermediate and may be kept elsewhere; for a \
+                root key that was never here see 'weft ca request'. \
                 What is printed is public: other clusters need it in their peers.d.
                 """)
 
         @OptionGroup var options: Options
+        @Flag(help: "For peers whose TLS library refuses name constraints, as rustls does.")
+        var withoutNameConstraints = false
         @OptionGroup var output: OutputOptions
 
         func run() throws {
             try makeFolder(options.trust)
             let authority = try CertificateAuthority.create(
-                cluster: options.cluster, mesh: options.mesh, in: options.authorityFolder)
-            let bundle = try authority.bundle.pem()
-            try saveBundle(bundle, in: options.trust)
-            let answer = AuthorityAnswer(
-                cluster: options.cluster.rawValue, trustDomain: authority.trustDomain.name,
-                bundle: bundle)
-            try output.show(answer, Self.render)
-        }
-
-        static func render(_ answer: AuthorityAnswer) -> String {
-            let bundle = answer.bundle.split(separator: "\n").map { "  \($0)\n" }.joined()
-            return """
-                The authority of \(answer.trustDomain) is made. Other clusters need in their peers.d:
-
-                name: \(answer.cluster)
-                bundle: |
-                \(bundle)
-                """
+                cluster: options.cluster, mesh: options.mesh, in: options.authorityFolder,
+                areNamesConstrained: !withoutNameConstraints)
+            let answer = try AuthorityAnswer(authority)
+            try saveBundle(answer.bundle, in: options.trust)
+            try output.show(answer) { $0.text }
         }
     }
 
@@ -87,12 +80,29 @@ struct AuthorityCommand: ParsableCommand {
     }
 }
 
-/// What `ca init` tells; nothing in it is secret.
+/// What `ca init` and `ca install` tell; nothing in it is secret.
 struct AuthorityAnswer: Encodable {
     let cluster: String
     let trustDomain: String
     /// PEM.
     let bundle: String
+
+    init(_ authority: CertificateAuthority) throws {
+        cluster = authority.trustDomain.cluster.rawValue
+        trustDomain = authority.trustDomain.name
+        bundle = try authority.bundle.pem()
+    }
+
+    var text: String {
+        let bundle = bundle.split(separator: "\n").map { "  \($0)\n" }.joined()
+        return """
+            The authority of \(trustDomain) is ready. Other clusters need in their peers.d:
+
+            name: \(cluster)
+            bundle: |
+            \(bundle)
+            """
+    }
 }
 
 private func clusterName(_ text: String) throws -> ClusterName {
@@ -104,13 +114,13 @@ private func clusterName(_ text: String) throws -> ClusterName {
 }
 
 /// Mode 0700: keys lie in it.
-private func makeFolder(_ path: String) throws {
+func makeFolder(_ path: String) throws {
     guard !FileManager.default.fileExists(atPath: path) else { return }
     try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
 }
 
 /// What every node needs to know of its own cluster's authority.
-private func saveBundle(_ bundle: String, in folder: String) throws {
+func saveBundle(_ bundle: String, in folder: String) throws {
     try Data(bundle.utf8).write(to: URL(filePath: "\(folder)/ca.pem"), options: .atomic)
 }

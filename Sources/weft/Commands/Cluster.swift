@@ -24,7 +24,7 @@ struct ClusterCommand: ParsableCommand {
         }
 
         private static func clusters(_ clusters: [ClusterStatus]) -> String {
-            Table(
+            let table = Table(
                 [
                     "CLUSTER", .right("ID"), "VERDICT", .right("SINCE"), .right("WEIGHT"),
                     "PATHS", .right("RTT"), .right("POSITION"), .right("NODES"),
@@ -41,6 +41,10 @@ struct ClusterCommand: ParsableCommand {
                     "\(cluster.services)", "\(cluster.endpoints)",
                 ]
             }.text
+            let short = clusters.compactMap { cluster in
+                cluster.capacity?.sentence.map { "\(cluster.name): \($0)\n" }
+            }
+            return short.isEmpty ? table : table + "\n" + short.joined()
         }
 
         private static func paths(_ clusters: [ClusterStatus]) -> String {

@@ -23,6 +23,7 @@ struct WhyCommand: ReadingCommand {
             "\(story.subject) is \(story.verdict.rawValue) since "
                 + "\(Format.age(story.sinceSeconds)), weight \(story.weight) of 255."
         ]
+        if let sentence = story.capacity?.sentence { lines.append(sentence) }
         if let member = story.membership {
             let accusers = member.accusers.joined(separator: ", ")
             lines.append(

@@ -23,6 +23,7 @@ let modelTargets: [FuzzTarget] = [
     case .endpoint: try check(rest, as: EndpointRecord.self)
     case .service: try check(rest, as: ServiceRecord.self)
     case .slice: try check(rest, as: SliceRecord.self)
+    case .relays: try check(rest, as: RelaySetRecord.self)
     }
 }
 
@@ -60,6 +61,7 @@ private func check<Record: LedgerRecord>(_ bytes: [UInt8], as: Record.Type) thro
                     addresses: [address], isReady: true, isServing: true, isTerminating: false,
                     node: "node-1")
             ]),
+        RelaySetRecord(generation: 7, relays: ["node-1", "node-3"]),
     ]
     return try records.map { record in
         guard let kind = RecordKind.allCases.firstIndex(of: type(of: record).kind)

@@ -32,7 +32,7 @@ private func cluster() throws -> ClusterID {
         echo: HeartbeatEcho(sequence: 4, hold: .microseconds(5)),
         drain: DrainDeclaration(generation: 6, isDraining: true),
         head: Position(epoch: 7, revision: 8), rollup: RollupHash(high: 9, low: 10),
-        relaySetGeneration: 11)
+        relaySetGeneration: 11, workload: Workload(capacity: 12, used: 13))
     return [beat.encoded, beat.encoded + [1, 2, 3]]
 }
 
@@ -42,13 +42,14 @@ private func cluster() throws -> ClusterID {
     let heard = PathStatus(
         remote: remote, state: .up, missed: 0, beats: 255, silence: .milliseconds(40),
         roundTrip: .microseconds(80), drain: .never, head: Position(epoch: 1, revision: 2),
-        relaySetGeneration: 3)
+        relaySetGeneration: 3, workload: Workload(capacity: 4, used: 2))
     var silent = heard
     silent.silence = nil
     silent.roundTrip = nil
     return [
         RelayReport(
-            relay: "node-2", sequence: 1, instance: 2, isAbstaining: false, paths: [heard, silent]
+            relay: "node-2", sequence: 1, instance: 2, isAbstaining: false,
+            workload: Workload(capacity: 9, used: 5), paths: [heard, silent]
         ).encoded
     ]
 }
