@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import MeshModel
+
+func base64(_ bytes: some Sequence<UInt8>) -> String { Data(bytes).base64EncodedString() }
+
+/// RFC 4648 §5, without padding, as JSON Web Keys have it.
+func base64URL(_ bytes: some Sequence<UInt8>) -> String {
+    String(
+        base64(bytes).compactMap { character -> Character? in
+            switch character {
+            case "+": "-"
+            case "/": "_"
+            case "=": nil
+            default: character
+            }
+        })
+}
+
+extension KeyedDecodingContainer {
+    func decodeBase64(_ key: Key) throws -> [UInt8] {
+        guard let data = Data(base64Encoded: try decode(String.self, forKey: key)) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: key, in: self, debugDescription: "not base64")
+        }
+        return Array(data)
+    }
+}
+
+/// Nil unless `name` is `<cluster>.<mesh>`.
+func meshTrustDomain(named name: String, mesh: String) -> TrustDomain? {
+    guard name.hasSuffix(".\(mesh)"),
+        let cluster = ClusterName(rawValue: String(name.dropLast(mesh.utf8.count + 1)))
+    else { return nil }
+    return try? TrustDomain(cluster: cluster, mesh: mesh)
+}
+
+extension ByteReader {
+    /// The context and the version that a signed body begins with.
+    mutating func readPreamble(_ context: [UInt8], version: UInt8) throws(DecodingFault) {
+        guard try read(raw: context.count).elementsEqual(context)
+        else { throw .invalid("context") }
+        let found = try read(UInt8.self)
+        guard found == version else { throw .unsupportedVersion(found) }
+    }
+}
