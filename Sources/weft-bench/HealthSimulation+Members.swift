@@ -100,7 +100,8 @@ extension HealthSimulation {
     ) {
         let seconds = (quick ? 6000 : isAlone ? 150_000 : 45_000) / world.size
         for loss in isAlone ? [1, 3] : [0, 1, 3, 5] {
-            for pause in [0, 300] {
+            // At 5,000 there is always somebody held up, and gossip about it everywhere.
+            for pause in isAlone ? [0] : [0, 300] {
                 let mistakes = mistakes(&world, loss: loss, pause: pause, seconds: max(seconds, 5))
                 let name =
                     "members.\(world.size).\(profile.name).loss-\(loss)%.pause-\(pause)ms"
