@@ -244,14 +244,14 @@ struct EtcdLedgerStoreTests {
             let store = EtcdLedgerStore(client: client, cluster: cluster)
             let events = Listener(store.events())
             _ = try await events.next(snapshot)
-            let written = try await withThrowingTaskGroup(of: Int.self) { group in
+            try await withThrowingTaskGroup(of: Void.self) { group in
                 for name in ["a", "b"] {
                     group.addTask { try await publish(as: name, upTo: 100, lease, store) }
                 }
-                return try await group.reduce(0, +)
+                try await group.waitForAll()
             }
             var last: (token: UInt64, number: Int) = (0, 0)
-            for _ in 0..<written {
+            while last.number < 100 {
                 let words = try await events.next(text).split(separator: " ")
                 let (token, number) = (
                     try #require(UInt64(words[0])), try #require(Int(words[1]))
@@ -260,8 +260,7 @@ struct EtcdLedgerStoreTests {
                 #expect(number == last.number + 1)
                 last = (token, number)
             }
-            #expect(try await store.snapshot().head == Array("\(written)".utf8))
-            #expect(written == 100)
+            #expect(try await store.snapshot().head == Array("100".utf8))
             #expect(last.token >= 4)
         }
     }
@@ -269,11 +268,10 @@ struct EtcdLedgerStoreTests {
     /// Writes until it is deposed, and seizes the lease again when the other has written five.
     private func publish(
         as name: String, upTo end: Int, _ lease: EtcdLeaseStore, _ store: EtcdLedgerStore
-    ) async throws -> Int {
+    ) async throws {
         func number(_ snapshot: EtcdLedgerSnapshot) -> Int {
             Int(String(decoding: snapshot.head, as: UTF8.self)) ?? 0
         }
-        var written = 0
         var last = 0
         while last < end {
             guard let tenure = try? await lease.seize(for: name) else { continue }
@@ -288,11 +286,11 @@ struct EtcdLedgerStoreTests {
                 do {
                     position = try await store.commit(next, as: tenure, after: position)
                 } catch {
-                    #expect(error.code == .deposed)
+                    // Of a call that wasn't answered in time nobody knows: the store will tell.
+                    #expect([.deposed, .unavailable].contains(error.code))
                     break
                 }
                 last += 1
-                written += 1
             }
             let seen = last
             try await eventually {
@@ -300,6 +298,5 @@ struct EtcdLedgerStoreTests {
                 return last >= min(seen + 5, end)
             }
         }
-        return written
     }
 }
