@@ -117,6 +117,13 @@ extension AdminClient {
         try decode(Answer.self, from: try await exchange(path), path)
     }
 
+    func post<Answer: Decodable>(
+        _ path: String, _ body: some Encodable
+    ) async throws -> Answer {
+        try decode(
+            Answer.self, from: try await exchange(path, .POST, adminJSON(body)), path)
+    }
+
     private func exchange(
         _ path: String, _ method: HTTPMethod = .GET, _ body: [UInt8]? = nil
     ) async throws -> [UInt8] {
@@ -186,7 +193,7 @@ extension AdminClient {
 }
 
 /// Percent-encodes everything that RFC 3986 §2.3 does not call unreserved.
-private func segment(_ text: String) -> String {
+func segment(_ text: String) -> String {
     text.utf8.reduce(into: "") { result, byte in
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

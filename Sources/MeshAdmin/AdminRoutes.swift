@@ -80,6 +80,7 @@ private func addAdministration(
                 hint: "use weft-admin.sock beside it, as the user the agent runs as")
         }
     }
+    addJoining(provider, to: router, check: check)
     router.post("/v1/endpoints") { request, _ in
         try check()
         let attach = try await body(AttachRequest.self, of: request)
@@ -110,7 +111,7 @@ extension Router {
 }
 
 /// A question that hangs must not keep the agent from shutting down.
-private func untilShutdown<Answer: Sendable>(
+func untilShutdown<Answer: Sendable>(
     _ question: @escaping @Sendable () async throws -> Answer
 ) async throws -> Answer {
     try await cancelWhenGracefulShutdown(question)
@@ -140,7 +141,7 @@ private func flowResponse(_ request: Request, _ flows: AsyncStream<Flow>) -> Res
         })
 }
 
-private func body<Body: Decodable>(_: Body.Type, of request: Request) async throws -> Body {
+func body<Body: Decodable>(_: Body.Type, of request: Request) async throws -> Body {
     let bytes: ByteBuffer
     do {
         bytes = try await request.body.collect(upTo: AdminServer.requestBytesMaximum)

@@ -41,12 +41,17 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
     public var endpoints: Int
     /// Nil: it doesn't say.
     public var capacity: CapacityStatus?
+    /// On the home: whether it belongs to the mesh. Nil elsewhere, and for clusters that an operator's
+    /// file names.
+    public var roster: RosterStatus?
 
     public init(
         name: String, id: UInt16, isLocal: Bool, verdict: VerdictName, sinceSeconds: Double,
         weight: UInt8, generation: UInt32, paths: [PathStatus], epoch: UInt32, revision: UInt64,
-        nodes: Int, services: Int, endpoints: Int, capacity: CapacityStatus? = nil
+        nodes: Int, services: Int, endpoints: Int, capacity: CapacityStatus? = nil,
+        roster: RosterStatus? = nil
     ) {
+        self.roster = roster
         self.name = name
         self.id = id
         self.isLocal = isLocal

@@ -138,6 +138,8 @@ extension AdminBridge {
         let now = Instant.bootNow
         let backends = await backends.counts
         let capacities = await health.capacities
+        var faults = await state.counters
+        faults["statement_ignored"] = await mesh.ignored
         return [
             MetricFamily(
                 name: "weft_datapath_dropped_packets_total",
@@ -261,7 +263,7 @@ extension AdminBridge {
             MetricFamily(
                 name: "weft_state_faults_total", help: "Faults in the state channel, by kind.",
                 kind: .counter,
-                samples: await state.counters.sorted { $0.key < $1.key }.map {
+                samples: faults.sorted { $0.key < $1.key }.map {
                     Sample(Double($0.value), labels: [.init("kind", $0.key)])
                 }),
         ]

@@ -43,6 +43,7 @@ extension AdminBridge {
         }
         if let fault = core.candidacy?.fault { reasons.append("the CA can't delegate: \(fault)") }
         reasons += await trust.peerProblems.map(\.description)
+        reasons += await mesh.problems
         let failing = await reconciliation.failures
         reasons += failing
         if !core.isComplete { reasons.append("not every cluster's state has arrived yet") }
@@ -110,7 +111,7 @@ extension AdminBridge {
         let capacities = await health.capacities
         let frontends = tables.frontends.rows
         let endpoints = tables.endpoints.census { $0.node.cluster }
-        return tables.clusters.rows.map { row in
+        let rows = tables.clusters.rows.map { row in
             let word = datapath.clusterWord(row.id)
             let position = core.synchroniser.head(of: row.id)?.position ?? .origin
             let paths = reports.flatMap { report in
@@ -137,6 +138,7 @@ extension AdminBridge {
                         capacity: workload.capacity, spare: workload.spare, weightShare: share)
                 })
         }
+        return await withRoster(rows)
     }
 
     func why(cluster: String, node: String?) async throws -> HealthStory {

@@ -21,6 +21,7 @@ struct AdminBridge: AdminProvider {
     let health: HealthService
     let backends: BackendHealthService
     let trust: TrustService
+    let mesh: MeshService
     let reconciliation: ReconcileService
     let statistics: TransportStatistics
     let hub: FlowHub<FlowEvent>

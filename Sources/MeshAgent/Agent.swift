@@ -143,6 +143,9 @@ public enum Agent {
             held: Set(endpoints.endpoints.map(\.object)), judged: judged(configuration, datapath),
             now: .bootNow, into: &effects)
         core.gossipKeys = socket.gossipKeys
+        // Before the first report: what it lacked would be gone from the ledger.
+        let desk = try makeDesk(configuration, authority, core)
+        core.trustRecords = try desk?.records() ?? [:]
         let owners = Set([configuration.cluster] + peers.map(\.id))
         for stored in recovered.ledgers where owners.contains(stored.owner) {
             core.restore(
@@ -183,10 +186,14 @@ public enum Agent {
         let trustFiles = TrustService(
             configuration: configuration, folder: peerFolder,
             credentials: trust.security.credentials, links: links, state: state, log: log)
+        let mesh = MeshService(
+            configuration: configuration, desk: desk, records: core.trustRecords, state: state,
+            links: links, statistics: statistics, log: log)
         let bridge = AdminBridge(
             configuration: configuration, startedAt: startedAt, store: store, datapath: datapath,
             endpointManager: endpoints, state: state, health: health, backends: backends,
-            trust: trustFiles, reconciliation: reconciliation, statistics: statistics, hub: hub)
+            trust: trustFiles, mesh: mesh, reconciliation: reconciliation, statistics: statistics,
+            hub: hub)
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
@@ -195,8 +202,8 @@ public enum Agent {
         let flows = FlowService(datapath: datapath, hub: hub, log: log)
         // Stopped from the last to the first: the reader of the links ends with them.
         var services: [any Service] = [
-            reconciliation, socket, health, capacity, backends, state, links, trustFiles, flows,
-            admin,
+            reconciliation, socket, health, capacity, backends, state, links, trustFiles, mesh,
+            flows, admin,
         ]
         if let authority { services.append(authority) }
         if let etcd {
@@ -291,6 +298,21 @@ public enum Agent {
                 }, key: key,
                 batchChanges: configuration.publisher.store == .etcd ? EtcdLimit.changes : .max)
         }
+    }
+
+    /// Set on the home, with its roster as it was when the agent ended.
+    private static func makeDesk(
+        _ configuration: AgentConfiguration, _ authority: AuthorityService?, _ core: StateCore
+    ) throws -> JoinDesk? {
+        guard configuration.isHome, let authority else { return nil }
+        return try JoinDesk(
+            store: JoinFiles(folder: AuthorityService.folder(of: configuration)),
+            authority: { authority.authority }, audit: { _ in }, now: unixSeconds(),
+            describe: { former throws(TrustError) in
+                try MeshService.description(
+                    of: configuration, bundle: authority.authority.bundle, core: core,
+                    former: former)
+            })
     }
 
     private static func readDrain(_ file: DurableFile) throws -> DrainDeclaration {

@@ -30,7 +30,8 @@ struct Charter: Hashable, Sendable {
             "\(entry.key): \(what) is outside the charter of cluster \(cluster), which allows "
                 + "\(allowed); correct it there, or extend charter.\(field) of that peer here"
         }
-        if entry.value.count > quota.valueBytes {
+        // What a quota could keep out here might be a leave, or a new root.
+        if entry.value.count > quota.valueBytes, !isStatement(entry.key) {
             return refusal(
                 "a value of \(entry.value.count) bytes", allowed: "\(quota.valueBytes)",
                 field: "quota.valueBytes")
@@ -96,14 +97,17 @@ private struct Claims {
             services = record.addresses.map { Prefix($0) }
         case .identity: identity = (try? IdentityRecord(encoded: value))?.identity
         case .node: pods = (try? NodeRecord(encoded: value))?.podPrefixes ?? []
-        case .namespace, .relays: break
+        case .namespace, .relays, .statement, .peer: break
         }
         switch key.kind {
         case .endpoint, .slice, .service, .namespace:
             // A name may be cut at either of two slashes; where to is the record's own word.
             namespaces = [String(key.name.prefix { $0 != "/" })]
             if let named { namespaces.append(named.namespace) }
-        case .identity, .node, .relays: break
+        case .identity, .node, .relays, .statement, .peer: break
         }
     }
 }
+
+/// Whether a ledger's key is a ``StatementRecord``'s.
+func isStatement(_ key: String) -> Bool { key.utf8.starts(with: "statement/".utf8) }

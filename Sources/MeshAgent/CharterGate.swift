@@ -74,11 +74,13 @@ struct CharterGate: Sendable {
 
 /// What a quota counts. Raw values are indices.
 private enum Kind: Int, CaseIterable {
-    case endpoint, service, other
+    case endpoint, service, statement, other
 
     init(_ key: String) {
         if key.utf8.starts(with: "endpoint/".utf8) {
             self = .endpoint
+        } else if isStatement(key) {
+            self = .statement
         } else {
             self = key.utf8.starts(with: "service/".utf8) ? .service : .other
         }
@@ -101,6 +103,11 @@ private struct Owner: Sendable {
     }
 
     var refusedCount: Int { waiting.count + forgotten.reduce(0, +) }
+
+    /// Statements have a quota of their own: a cluster that is full can still leave.
+    private var room: Int {
+        charter.quota.records - accepted.count + counts[Kind.statement.rawValue]
+    }
 
     func isAccepted(_ key: String) -> Bool { accepted.contains(key.hashValue) }
 
@@ -131,14 +138,15 @@ private struct Owner: Sendable {
         guard Kind.allCases.contains(where: { waitingCounts[$0.rawValue] > 0 && room(for: $0) > 0 })
         else { return [] }
         var rooms = Kind.allCases.map { room(for: $0) }
-        var total = charter.quota.records - accepted.count
+        var total = room
         var keys: [String] = []
         for key in waiting.sorted() {
             let kind = Kind(key).rawValue
-            guard total > 0, keys.count < CharterGate.readmissionsAtOnce else { break }
-            guard rooms[kind] > 0 else { continue }
+            guard keys.count < CharterGate.readmissionsAtOnce else { break }
+            let isStatement = kind == Kind.statement.rawValue
+            guard rooms[kind] > 0, total > 0 || isStatement else { continue }
             rooms[kind] -= 1
-            total -= 1
+            if !isStatement { total -= 1 }
             keys.append(key)
             waiting.remove(key)
             waitingCounts[kind] -= 1
@@ -168,18 +176,22 @@ private struct Owner: Sendable {
         switch kind {
         case .endpoint: (charter.quota.endpoints, "endpoints")
         case .service: (charter.quota.services, "services")
+        case .statement: (CharterQuota.statements, "statements")
         case .other: (charter.quota.records, "records")
         }
     }
 
     private func room(for kind: Kind) -> Int {
-        min(
-            limit(of: kind).limit - counts[kind.rawValue],
-            charter.quota.records - accepted.count)
+        let own = limit(of: kind).limit - counts[kind.rawValue]
+        return kind == .statement ? own : min(own, room)
     }
 
     private func fullness(_ key: String, _ kind: Kind, of cluster: ClusterID) -> String {
-        let isTotal = accepted.count >= charter.quota.records
+        if kind == .statement {
+            return "\(key): more than the \(CharterQuota.statements) statements that a cluster may "
+                + "make; look for what is wrong with the authority of cluster \(cluster)"
+        }
+        let isTotal = room <= 0
         let (limit, noun) = isTotal ? (charter.quota.records, "records") : limit(of: kind)
         return "\(key): more than the \(limit) \(noun) that the charter of cluster \(cluster) "
             + "allows; remove some there, or raise charter.quota.\(noun) of that peer here"

@@ -7,6 +7,9 @@ func realTimeNanoseconds() -> UInt64 {
     UInt64(max(0, Date().timeIntervalSince1970) * 1_000_000) * 1000
 }
 
+/// Whole seconds since 1970.
+func unixSeconds() -> UInt64 { realTimeNanoseconds() / 1_000_000_000 }
+
 /// Ticks until it is cancelled; a tick that comes late moves those after it.
 struct AsyncTimer: AsyncSequence, Sendable {
     let every: Duration

@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 public import MeshModel
+import MeshTrust
 import Yams
 
 /// What a node's configuration file says, checked. Every path is absolute.
@@ -19,6 +20,8 @@ public struct AgentConfiguration: Sendable {
         public var health: UInt16 = 4791
         /// UDP: the overlay.
         public var vxlan: UInt16 = 8472
+        /// TCP: on the home, from nodes and clusters that join.
+        public var enrolment: UInt16 = 4792
     }
 
     public struct Paths: Hashable, Sendable {
@@ -67,9 +70,14 @@ public struct AgentConfiguration: Sendable {
     public let imports: Imports
     /// Which labels make an endpoint's identity.
     let identityLabels: IdentityLabels
+    /// What this cluster asks others to let it announce; nil: its nodes' pod prefixes.
+    var charter: ClusterCharter?
 
     /// Whether this node may sequence the cluster's ledger.
     public var mayPublish: Bool { publisher.candidates.contains(node.name) }
+    /// The node on which the cluster's decisions about trust are taken.
+    public var home: String { publisher.candidates[0] }
+    public var isHome: Bool { home == node.name }
 }
 
 /// A configuration file that can't be used: the file, the field and what to do.
@@ -151,12 +159,18 @@ extension AgentConfiguration {
         }
         for (name, port) in [
             ("state", raw.ports?.state), ("health", raw.ports?.health), ("vxlan", raw.ports?.vxlan),
+            ("enrolment", raw.ports?.enrolment),
         ] where port == 0 {
             throw fail("ports.\(name): 0 must be 1 to 65535")
         }
         let ports = Ports(
             state: raw.ports?.state ?? Ports().state, health: raw.ports?.health ?? Ports().health,
-            vxlan: raw.ports?.vxlan ?? Ports().vxlan)
+            vxlan: raw.ports?.vxlan ?? Ports().vxlan,
+            enrolment: raw.ports?.enrolment ?? Ports().enrolment)
+        guard ports.state != ports.enrolment else {
+            throw fail(
+                "ports.enrolment: \(ports.enrolment) is the TCP port of state too; change one")
+        }
         guard ports.health != ports.vxlan else {
             throw fail("ports.vxlan: \(ports.vxlan) is the UDP port of health too; change one")
         }
@@ -187,7 +201,10 @@ extension AgentConfiguration {
                 trust: raw.paths.trust),
             healthProfile: profile, capacityFile: raw.capacity?.file,
             flowEvents: raw.flowEvents ?? true, metricsPort: raw.metricsPort,
-            imports: imports, identityLabels: identityLabels)
+            imports: imports, identityLabels: identityLabels,
+            charter: try raw.charter.map { raw throws(ConfigurationError) in
+                try ClusterCharter(raw, file: file)
+            })
     }
 }
 
@@ -212,6 +229,7 @@ private struct RawConfiguration: Decodable {
         let state: UInt16?
         let health: UInt16?
         let vxlan: UInt16?
+        let enrolment: UInt16?
     }
     struct Paths: Decodable {
         let state: String
@@ -248,6 +266,7 @@ private struct RawConfiguration: Decodable {
     let store: String?
     let imports: String?
     let identityLabels: IdentityPatterns?
+    let charter: RawCharter?
     let nodes: [Member]
     let underlay: Underlay
     let podPrefixes: [String]

@@ -89,7 +89,7 @@ struct Publisher: Sendable {
             switch key.kind {
             case .endpoint: return endpoint(key, change.value, at: now)
             case .identity, .relays: return []
-            case .namespace, .node, .service, .slice:
+            case .namespace, .node, .service, .slice, .statement, .peer:
                 return [change.value.map { .put(key, $0) } ?? .delete(key)]
             }
         }

@@ -27,6 +27,12 @@ struct RecordTables {
     private(set) var affinities: [ObjectName: ServiceAffinity] = [:]
     /// As clusters announce them.
     private(set) var relaySets: [ClusterID: RelaySetRecord] = [:]
+    /// What other clusters' authorities say, by the records' names.
+    private(set) var statements: [ClusterID: [String: [UInt8]]] = [:]
+    /// Whom this cluster's home has made peers, by the clusters' names.
+    private(set) var members: [String: [UInt8]] = [:]
+    /// Rises with every change of the two.
+    private(set) var trustRevision: UInt64 = 0
     private var clustersOfFrontend: [FrontendKey: Set<ClusterID>] = [:]
     private var frontendsOfCluster: [ClusterID: Int] = [:]
 
@@ -62,6 +68,7 @@ struct RecordTables {
     mutating func forget(_ cluster: ClusterID) {
         quarantine[cluster] = nil
         lastGood[cluster] = nil
+        if statements.removeValue(forKey: cluster) != nil { trustRevision += 1 }
     }
 
     private mutating func writeRows(of objects: Set<ObjectName>) {
@@ -91,6 +98,8 @@ struct RecordTables {
                 case .node: writes.append((key, try node(key, value, of: cluster)))
                 case .identity: writes.append((key, try identity(key, value, of: cluster)))
                 case .relays: try setRelays(key, value, of: cluster)
+                case .statement: try setStatement(key, value, of: cluster)
+                case .peer: try setPeer(key, value, of: cluster)
                 case .namespace: break
                 }
                 quarantine[cluster]?[key] = nil
@@ -220,6 +229,31 @@ struct RecordTables {
             return
         }
         relaySets[cluster] = try RelaySetRecord(encoded: value)
+    }
+
+    private mutating func setStatement(
+        _ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID
+    ) throws(DecodingFault) {
+        guard cluster != own.cluster else { return }
+        let record = try value.map { bytes throws(DecodingFault) in
+            try StatementRecord(encoded: bytes)
+        }
+        guard record.map({ $0.key == key }) ?? true else { throw .invalid("key") }
+        statements[cluster, default: [:]][key.name] = record?.body
+        trustRevision += 1
+    }
+
+    private mutating func setPeer(
+        _ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID
+    ) throws(DecodingFault) {
+        // Whom another cluster has for peers is its own affair.
+        guard cluster == own.cluster else { return }
+        let record = try value.map { bytes throws(DecodingFault) in
+            try PeerRecord(encoded: bytes)
+        }
+        guard record.map({ $0.key == key }) ?? true else { throw .invalid("key") }
+        members[key.name] = record?.body
+        trustRevision += 1
     }
 
     private func identity(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)

@@ -62,11 +62,15 @@ struct OwnReport {
 
 /// The reports of all nodes of the own cluster, as far as this node received them.
 struct ReportBook {
+    /// The node that speaks for the cluster's authority; nil: none.
+    let home: String?
     private(set) var reports: [String: [RecordKey: Message.Report.Put]] = [:]
     /// Nodes that have said all they know: what is missing from their reports is gone.
     private(set) var complete: Set<String> = []
     /// What the complete report that is arriving has put so far.
     private var arriving: [String: Set<RecordKey>] = [:]
+
+    init(home: String? = nil) { self.home = home }
 
     /// Leaves out what isn't the reporter's to say.
     ///
@@ -76,7 +80,8 @@ struct ReportBook {
         var changed: Set<RecordKey> = []
         if report.opens { arriving[reporter] = [] }
         arriving[reporter]?.formUnion(report.puts.map(\.key))
-        for put in report.puts where records[put.key] != put && put.isOwnWord(of: reporter) {
+        for put in report.puts
+        where records[put.key] != put && put.isOwnWord(of: reporter, home: home) {
             records[put.key] = put
             changed.insert(put.key)
         }
@@ -101,14 +106,16 @@ struct ReportBook {
 
 extension Message.Report.Put {
     /// A node speaks for its own endpoints and its own record only, and nobody for identities and relays.
-    /// Any node may have manifests of the cluster's services. What doesn't decode is no word at all.
-    func isOwnWord(of reporter: String) -> Bool {
+    /// Any node may have manifests of the cluster's services, one speaks for its authority. What doesn't
+    /// decode is no word at all.
+    func isOwnWord(of reporter: String, home: String?) -> Bool {
         switch key.kind {
         case .endpoint:
             (try? EndpointRecord(encoded: value)).map { $0.node == reporter && $0.key == key }
                 ?? false
         case .node: key.name == reporter
         case .identity, .relays: false
+        case .statement, .peer: reporter == home
         case .namespace, .service, .slice: true
         }
     }

@@ -11,7 +11,7 @@ extension StateCore {
         _ report: Message.Report, from node: NodeID, at now: Instant,
         into effects: inout [StateEffect]
     ) {
-        for put in report.puts where !put.isOwnWord(of: node.name) {
+        for put in report.puts where !put.isOwnWord(of: node.name, home: book.home) {
             effects.append(.note(.outOfTurn(from: node, "\(put.key)")))
         }
         let changed = book.apply(report, from: node.name)

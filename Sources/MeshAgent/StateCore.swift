@@ -59,12 +59,14 @@ struct StateCore {
     var hasSpoken = false
     /// Own records that are too large to tell.
     var oversized: Set<String> = []
-    var book = ReportBook()
+    var book: ReportBook
     var view: OwnClusterView
     /// Nil on nodes that never publish.
     var candidacy: Candidacy?
     /// What this node gossips with; told with the next ``setOwn(folder:endpoints:at:realTime:into:)``.
     var gossipKeys: [GossipKey] = []
+    /// What the authority here says, on the cluster's home; told likewise.
+    var trustRecords: [RecordKey: [UInt8]] = [:]
     /// Set while this node publishes.
     var publisher: Publisher?
     var isOpen = false
@@ -140,6 +142,7 @@ struct StateCore {
             dead: judged.filter { !$0.value && $0.key != configuration.node.name }.keys,
             parameters: configuration.healthProfile.reachability)
         view = OwnClusterView(node: configuration.node.name)
+        book = ReportBook(home: configuration.home)
         tables = RecordTables(own: configuration.node, store: store, held: held)
         gate = CharterGate()
         synchroniser = Synchroniser(
@@ -300,6 +303,7 @@ extension StateCore {
                 identity: Identity(rawValue: 0), labels: labels)
             records[record.key] = record.encoded
         }
+        records.merge(trustRecords) { $1 }
         keepWithinLimits(&records)
         tables.setInterfaces(endpoints.mapValues(\.interface))
         let changes = ownReport.replace(with: records, now: realTime)

@@ -53,6 +53,10 @@ actor StateService: Service {
     /// What the authority answered to this node's requests. One reader; only the newest waits.
     nonisolated let certificates: AsyncStream<Message.CertificateAnswer>
     private let certificateAnswers: AsyncStream<Message.CertificateAnswer>.Continuation
+    /// Ledgers say something else about who belongs to the mesh. One reader.
+    nonisolated let trustChanges: AsyncStream<Void>
+    private let trustChange: AsyncStream<Void>.Continuation
+    private var trustRevision: UInt64?
     let log: Logger
     var core: StateCore
     /// How far each owner's journal is. Who isn't named is written whole first: a journal follows
@@ -99,6 +103,7 @@ actor StateService: Service {
         self.authority = authority
         (certificates, certificateAnswers) = AsyncStream.makeStream(
             bufferingPolicy: .bufferingNewest(1))
+        (trustChanges, trustChange) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         self.core = core
         self.links = links
         self.socket = socket
@@ -154,6 +159,12 @@ actor StateService: Service {
             core.settle(into: &effects)
         }
         links.updateTargets(core.linkTargets)
+    }
+
+    /// What this cluster's authority says, from now on.
+    func setTrustRecords(_ records: [RecordKey: [UInt8]]) {
+        core.trustRecords = records
+        endpointsChanged()
     }
 
     func setDraining(_ isDraining: Bool) {
@@ -303,6 +314,9 @@ actor StateService: Service {
         var effects: [StateEffect] = []
         body(&core, &effects)
         for effect in effects { perform(effect) }
+        guard core.tables.trustRevision != trustRevision else { return }
+        trustRevision = core.tables.trustRevision
+        trustChange.yield()
     }
 
     private func perform(_ effect: StateEffect) {

@@ -29,10 +29,14 @@ extension Lab {
 
     /// Waits until each of these nodes takes all other clusters for up, and has every service of
     /// its cluster in the kernel with every cluster's backends.
-    public func converge(_ nodes: [LabPlan.Node]) async throws {
+    ///
+    /// - Parameter joined: the clusters that know each other; nil: as the lab began.
+    public func converge(_ nodes: [LabPlan.Node], joined: Set<String>? = nil) async throws {
         let deadline = ContinuousClock.now + Self.convergenceLimit
         for node in nodes {
             let cluster = try cluster(of: node)
+            let known =
+                joined ?? (plan.apart ? [cluster.name] : Set(plan.clusters.map(\.name)))
             var missing = "an answer"
             _ = try await awaiting(
                 "\(node.name): it lacks \(missing)", atMost: deadline - ContinuousClock.now
@@ -42,7 +46,7 @@ extension Lab {
                     let clusters = try await answered({ try await agent.clusters() }),
                     let services = try await answered({ try await agent.services() })
                 else { return nil }
-                guard let lack = lack(clusters, services, cluster) else { return true }
+                guard let lack = lack(clusters, services, cluster, known) else { return true }
                 missing = lack
                 return nil
             }
@@ -51,9 +55,11 @@ extension Lab {
 
     /// What a node of `cluster` doesn't know yet, nil if it knows everything.
     private func lack(
-        _ clusters: [ClusterStatus], _ services: [ServiceStatus], _ own: LabPlan.Cluster
+        _ clusters: [ClusterStatus], _ services: [ServiceStatus], _ own: LabPlan.Cluster,
+        _ known: Set<String>
     ) -> String? {
-        for cluster in plan.clusters where cluster.name != own.name {
+        for cluster in plan.clusters where cluster.name != own.name && known.contains(cluster.name)
+        {
             guard let status = clusters.first(where: { $0.name == cluster.name }),
                 status.verdict == .up, status.weight > 0
             else { return "cluster \(cluster.name)" }
@@ -62,7 +68,8 @@ extension Lab {
             guard let addresses = service.addresses[own.name] else { continue }
             let expected = Set(
                 plan.clusters.filter { cluster in
-                    (service.isGlobal || cluster.name == own.name)
+                    known.contains(cluster.name)
+                        && (service.isGlobal || cluster.name == own.name)
                         && service.addresses[cluster.name] != nil && hasBackends(service, cluster)
                 }.map(\.name))
             for address in addresses {

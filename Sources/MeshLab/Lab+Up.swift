@@ -117,7 +117,7 @@ extension Lab {
                     configurations.agent(node, in: cluster), to: plan.configurationFile(of: node))
                 // Idle, until somebody writes otherwise.
                 try LabFolder.write("100 0\n", to: plan.capacityFile(of: node))
-                for peer in peers where peer.cluster.name != cluster.name {
+                for peer in peers where peer.cluster.name != cluster.name && !plan.apart {
                     try LabFolder.write(
                         peer.text, to: "\(folder)/peers.d/\(peer.cluster.name).yaml")
                 }

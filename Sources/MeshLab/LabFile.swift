@@ -5,6 +5,7 @@ import Yams
 /// A lab as its author writes it.
 ///
 /// ```yaml
+/// apart: false                   # optional: true for clusters that may join each other
 /// clusters:
 ///   - name: alpha
 ///     id: 1
@@ -26,6 +27,8 @@ public struct LabFile: Decodable, Hashable, Sendable {
     public var mesh: String?
     public var clusters: [Cluster]
     public var services: [Service]?
+    /// Whether the clusters don't know each other at first: they may join. False if not said.
+    public var apart: Bool?
 
     public struct Cluster: Decodable, Hashable, Sendable {
         public var name: String

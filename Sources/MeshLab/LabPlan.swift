@@ -10,6 +10,8 @@ public struct LabPlan: Codable, Hashable, Sendable {
     public let mesh: String
     public let clusters: [Cluster]
     public let services: [Service]
+    /// Whether the clusters don't know each other at first.
+    public let apart: Bool
 
     public struct Cluster: Codable, Hashable, Sendable {
         public let name: String

@@ -45,7 +45,8 @@ public struct LabPlanner {
         try unique(clusters.flatMap { $0.nodes.map(\.name) }) { "two nodes are named '\($0)'" }
         return LabPlan(
             name: name, mesh: mesh, clusters: clusters,
-            services: try ServicePlanner(clusters: clusters).plan(file.services ?? []))
+            services: try ServicePlanner(clusters: clusters).plan(file.services ?? []),
+            apart: file.apart ?? false)
     }
 
     private mutating func plan(_ cluster: LabFile.Cluster) throws(LabError) -> LabPlan.Cluster {

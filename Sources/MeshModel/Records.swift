@@ -20,6 +20,8 @@ public enum RecordKind: String, Hashable, Comparable, Sendable, CaseIterable {
     case service
     case slice
     case relays
+    case statement
+    case peer
 
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }

@@ -13,7 +13,7 @@ public enum EnrolmentError: Error, Hashable, Sendable {
     case unreachable(TransportAddress, reason: String)
     /// Its certificates aren't those of whoever was meant.
     case distrusted(TransportAddress, TrustError)
-    /// It closed without a word, or said more than ``EnrolmentLimit/messageBytes``.
+    /// It closed without a word, or said more than ``EnrolmentLimit/answerBytes``.
     case unanswered(TransportAddress)
 }
 
@@ -32,20 +32,20 @@ extension EnrolmentError: CustomStringConvertible {
 /// Asks an ``EnrolmentServer`` one question.
 public enum EnrolmentClient {
     /// - Parameters:
-    ///   - judge: whether the certificates (DER; leaf first, root last) are those of whoever is meant.
-    ///     The question is sent only if it returns.
-    /// - Returns: the answer, at most ``EnrolmentLimit/messageBytes``.
+    ///   - question: what to ask whoever presents these certificates (DER; leaf first, root last), at
+    ///     most ``EnrolmentLimit/questionBytes``. Nothing is sent if it throws.
+    /// - Returns: the answer, at most ``EnrolmentLimit/answerBytes``.
     public static func ask(
-        _ question: [UInt8], of server: TransportAddress,
-        group: MultiThreadedEventLoopGroup = .singleton,
-        judge: @escaping @Sendable ([[UInt8]]) async throws(TrustError) -> Void
+        _ server: TransportAddress, group: MultiThreadedEventLoopGroup = .singleton,
+        question: @escaping @Sendable ([[UInt8]]) async throws(TrustError) -> [UInt8]
     ) async throws(EnrolmentError) -> [UInt8] {
         let objection = Mutex<TrustError?>(nil)
+        let (questions, prepared) = AsyncStream.makeStream(of: [UInt8].self)
         let connection: Exchange.Channel
         do {
             connection = try await connect(to: server, group) { presented in
                 do throws(TrustError) {
-                    try await judge(presented)
+                    prepared.yield(try await question(presented))
                     return true
                 } catch {
                     objection.withLock { $0 = error }
@@ -59,9 +59,12 @@ public enum EnrolmentClient {
             in: TimeAmount(EnrolmentLimit.deadline)
         ) { connection.channel.close(mode: .all, promise: nil) }
         defer { deadline.cancel() }
+        connection.channel.closeFuture.whenComplete { _ in prepared.finish() }
         var answer: [UInt8]?
         do {
             answer = try await connection.executeThenClose { inbound, outbound in
+                guard let question = await questions.first(where: { _ in true })
+                else { return nil }
                 try await outbound.write(Exchange.frame(question))
                 return try await inbound.first { _ in true }
             }
@@ -97,7 +100,8 @@ public enum EnrolmentClient {
                                         ? .certificateVerified : .failed
                                 }
                             }))
-                    return try Exchange.channel(channel)
+                    return try Exchange.channel(
+                        channel, bytesMaximum: EnrolmentLimit.answerBytes)
                 }
             }
     }
@@ -107,8 +111,10 @@ public enum EnrolmentClient {
 enum Exchange {
     typealias Channel = NIOAsyncChannel<[UInt8], ByteBuffer>
 
-    static func channel(_ channel: any NIOCore.Channel) throws -> Channel {
-        try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(Decoder()))
+    /// - Parameter bytesMaximum: of the one message that is read.
+    static func channel(_ channel: any NIOCore.Channel, bytesMaximum: Int) throws -> Channel {
+        try channel.pipeline.syncOperations.addHandler(
+            ByteToMessageHandler(Decoder(bytesMaximum: bytesMaximum)))
         return try Channel(wrappingChannelSynchronously: channel)
     }
 
@@ -126,13 +132,14 @@ enum Exchange {
 
     private struct Decoder: ByteToMessageDecoder {
         typealias InboundOut = [UInt8]
+        let bytesMaximum: Int
 
         func decode(
             context: ChannelHandlerContext, buffer: inout ByteBuffer
         ) throws -> DecodingState {
             guard let length = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self)
             else { return .needMoreData }
-            guard length <= EnrolmentLimit.messageBytes
+            guard length <= bytesMaximum
             else { throw FrameFault.oversized(bytes: Int(length)) }
             guard buffer.readableBytes >= 4 + Int(length) else { return .needMoreData }
             buffer.moveReaderIndex(forwardBy: 4)

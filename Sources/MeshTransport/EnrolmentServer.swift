@@ -10,8 +10,8 @@ import Synchronization
 
 /// Bounds of an exchange with somebody who has no certificate yet.
 public enum EnrolmentLimit {
-    /// Of a request, and of an answer.
-    public static let messageBytes = 256 * 1024
+    public static let questionBytes = 256 * 1024
+    public static let answerBytes = JoinLimit.responseBytes
     /// At once; the next is closed unheard.
     public static let connections = 32
     /// From connecting to the answer.
@@ -87,7 +87,8 @@ public final class EnrolmentServer: Service {
                     let context = context.withLock { $0 }
                     try channel.pipeline.syncOperations.addHandler(
                         NIOSSLServerHandler(context: context))
-                    return try Exchange.channel(channel)
+                    return try Exchange.channel(
+                        channel, bytesMaximum: EnrolmentLimit.questionBytes)
                 }
             }
         isBound(TransportAddress(server.channel.localAddress) ?? listen)

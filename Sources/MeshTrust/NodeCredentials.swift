@@ -80,9 +80,11 @@ extension NodeCredentials: CustomStringConvertible {
 
 /// A node's new key, which never leaves the process: only ``request()`` does.
 public struct NodeKey: Sendable {
-    let privateKey = Certificate.PrivateKey(P256.Signing.PrivateKey())
+    let privateKey: Certificate.PrivateKey
 
-    public init() {}
+    public init() { privateKey = Certificate.PrivateKey(P256.Signing.PrivateKey()) }
+
+    init(privateKey: Certificate.PrivateKey) { self.privateKey = privateKey }
 
     /// PKCS#10 in DER. It names nobody: the authority knows whom it certifies.
     public func request() throws(TrustError) -> [UInt8] {

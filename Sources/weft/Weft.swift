@@ -19,7 +19,9 @@ struct Weft: ParsableCommand {
                     FlowsCommand.self, DropsCommand.self, WhyCommand.self,
                     KernelCommand.self,
                 ]),
-            CommandGroup(name: "Steer", subcommands: [DrainCommand.self]),
+            CommandGroup(
+                name: "Steer",
+                subcommands: [DrainCommand.self, JoinCommand.self, LeaveCommand.self]),
             CommandGroup(
                 name: "Set up",
                 subcommands: [AuthorityCommand.self, LabCommand.self, AgentCommand.self]),

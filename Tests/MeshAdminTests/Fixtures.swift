@@ -10,6 +10,7 @@ final class ScriptedAgent: AdminProvider {
         var attached: [AttachRequest] = []
         var detached: [ObjectName] = []
         var drains: [Bool] = []
+        var joining: [String] = []
     }
 
     struct Failure: Error, CustomStringConvertible {
@@ -64,6 +65,33 @@ final class ScriptedAgent: AdminProvider {
 
     func drain(_ draining: Bool) async throws {
         asked.withLock { $0.drains.append(draining) }
+    }
+
+    func makeToken(_ request: TokenRequest) async throws -> TokenAnswer {
+        asked.withLock { $0.joining.append("token \(request.cluster ?? "")") }
+        return TokenAnswer(
+            target: "weft1-0@192.0.2.1:4792", subject: "west", expiresUnixSeconds: 7)
+    }
+
+    func join(_ request: JoinRequestBody) async throws -> JoinAnswer {
+        asked.withLock { $0.joining.append("join \(request.target)") }
+        return JoinAnswer(
+            introducer: "west", clockSeconds: -2, isClockAlarming: false, isRepeated: false,
+            members: ["west"], notes: [])
+    }
+
+    func leave(_ request: LeaveRequest) async throws -> LeaveAnswer {
+        asked.withLock { $0.joining.append("leave \(request.force)") }
+        return LeaveAnswer(awaited: ["west"])
+    }
+
+    func accept(cluster: String, _ request: AcceptRequest) async throws -> RosterAnswer {
+        asked.withLock { $0.joining.append("accept \(cluster) \(request.root ?? "-")") }
+        return RosterAnswer(events: [])
+    }
+
+    func forget(cluster: String) async throws -> RosterAnswer {
+        throw AdminFault(.conflict, "no cluster '\(cluster)' is known here")
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshTrust
 import Testing
 
 @testable import MeshAgent
@@ -64,6 +65,25 @@ struct ConfigurationTests {
         #expect(configuration.capacityFile == nil, "its processors")
         #expect(configuration.metricsPort == nil)
         #expect(configuration.paths.trust == "/etc/weft/trust")
+    }
+
+    @Test("may ask for a charter of its own, and says who decides about trust")
+    func charter() throws {
+        let configuration = try Self.read(
+            MeshAgentTests.right
+                + "ports: {enrolment: 7}\ncharter: {podPrefixes: [10.1.0.0/16], "
+                + "namespaces: ['*', '!kube-*'], quota: {services: 7}}\n")
+        #expect(configuration.home == "b" && !configuration.isHome)
+        #expect(configuration.ports.enrolment == 7)
+        let charter = try #require(configuration.charter)
+        #expect(charter.podPrefixes == prefixes("10.1.0.0/16"))
+        #expect(charter.namespaces == ["!kube-*", "*"] && charter.quota.services == 7)
+        #expect(throws: ConfigurationError.self) {
+            try Self.read(MeshAgentTests.right + "charter: {podPrefixes: []}\n")
+        }
+        #expect(throws: ConfigurationError.self) {
+            try Self.read(MeshAgentTests.right + "ports: {enrolment: 4790}\n")
+        }
     }
 
     @Test("may name ports, profile and metrics")

@@ -55,6 +55,8 @@ private let samples: [Sample] = [
                     isTerminating: true, node: ""),
             ])),
     Sample(RelaySetRecord(generation: 0x0102_0304_0506_0708, relays: ["node-1", "n"])),
+    Sample(StatementRecord(name: "admission/west", body: [1, 2, 3])),
+    Sample(PeerRecord(name: "west", body: [4, 5])),
 ]
 
 @Suite("A record")

@@ -47,11 +47,11 @@ struct EnrolmentTests {
         try await withServer { address, mesh, _, _ in
             let root = try mesh.authorities[east]?.bundle.anchorsDER()[0]
             let question = (0..<200_000).map { UInt8(truncatingIfNeeded: $0) }
-            let answer = try await EnrolmentClient.ask(question, of: address) {
-                presented throws(TrustError) in
+            let answer = try await EnrolmentClient.ask(address) { presented throws(TrustError) in
                 guard presented.count >= 2, presented.last == root else {
                     throw TrustError.noCertificate
                 }
+                return question
             }
             #expect(answer == question.reversed())
         }
@@ -62,7 +62,7 @@ struct EnrolmentTests {
         try await withServer { address, _, heard, _ in
             let objection = TrustError.foreignTrustDomain("elsewhere")
             let error = await #expect(throws: EnrolmentError.self) {
-                _ = try await EnrolmentClient.ask([1], of: address) { _ throws(TrustError) in
+                _ = try await EnrolmentClient.ask(address) { _ throws(TrustError) in
                     throw objection
                 }
             }
@@ -74,9 +74,9 @@ struct EnrolmentTests {
     @Test("that is too large is not heard")
     func oversized() async throws {
         try await withServer { address, _, heard, statistics in
-            let question = [UInt8](repeating: 0, count: EnrolmentLimit.messageBytes + 1)
+            let question = [UInt8](repeating: 0, count: EnrolmentLimit.questionBytes + 1)
             let error = await #expect(throws: EnrolmentError.self) {
-                _ = try await EnrolmentClient.ask(question, of: address) { _ in }
+                _ = try await EnrolmentClient.ask(address) { _ in question }
             }
             #expect(error == .unanswered(address))
             #expect(heard.questions.withLock { $0.isEmpty })
@@ -98,7 +98,7 @@ struct EnrolmentTests {
             for channel in idle { try? await channel.close() }
             // There is room again as soon as they are gone.
             for _ in 0..<1000 {
-                if (try? await EnrolmentClient.ask([1, 2], of: address) { _ in }) == [2, 1] {
+                if (try? await EnrolmentClient.ask(address) { _ in [1, 2] }) == [2, 1] {
                     return
                 }
             }
@@ -110,7 +110,7 @@ struct EnrolmentTests {
     func unreachable() async throws {
         let server = TransportAddress(address: loopback, port: 1)
         let error = await #expect(throws: EnrolmentError.self) {
-            _ = try await EnrolmentClient.ask([1], of: server) { _ in }
+            _ = try await EnrolmentClient.ask(server) { _ in [1] }
         }
         guard case .unreachable(server, _) = error else {
             Issue.record("\(String(describing: error))")

@@ -74,11 +74,36 @@ struct RenderTests {
         ])
         #expect(
             text == """
-                CLUSTER     ID  VERDICT  SINCE  WEIGHT  PATHS      RTT  POSITION  NODES  SERVICES  ENDPOINTS
-                east (own)   1  up        1m0s     255  -            -      1.41      2         5          9
-                west         2  up        1m0s     255  1/2 up  0.42ms      1.41      2         5          9
+                CLUSTER     ID  MESH  VERDICT  SINCE  WEIGHT  PATHS      RTT  POSITION  NODES  SERVICES  ENDPOINTS
+                east (own)   1  -     up        1m0s     255  -            -      1.41      2         5          9
+                west         2  -     up        1m0s     255  1/2 up  0.42ms      1.41      2         5          9
 
                 """)
+    }
+
+    @Test("clusters on the home: who is a member, who isn't and why; who is gone isn't listed")
+    func roster() throws {
+        let command = try #require(
+            try Weft.parseAsRoot(["cluster", "list"]) as? ClusterCommand.List)
+        func row(_ name: String, _ state: RosterStatus.State, _ reason: String? = nil)
+            -> ClusterStatus
+        {
+            var row = cluster(ClusterReference(name: name, id: 9), isLocal: false, paths: [])
+            row.nodes = state == .member ? 2 : 0
+            row.roster = RosterStatus(
+                state: state, reason: reason, roots: ["0a1b"], introducers: [],
+                isAcceptedHere: false, asksForMore: false, heard: nil)
+            return row
+        }
+        let text = command.render([
+            row("west", .member), row("south", .pending, "introduced by 'west'"),
+            row("gone", .left), row("lost", .forgotten),
+        ])
+        let lines = text.split(separator: "\n")
+        #expect(lines.count == 4)
+        #expect(lines[1].contains("west      9  member   up"))
+        #expect(lines[2].contains("south     9  pending  up"))
+        #expect(lines[3] == "south: pending: introduced by 'west'; root 0a1b.")
     }
 
     @Test("a cluster whose weight its capacity keeps down: how much it has to spare")

@@ -5,7 +5,8 @@ import MeshAdmin
 
 struct ClusterCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "cluster", abstract: "The clusters of the mesh.", subcommands: [List.self])
+        commandName: "cluster", abstract: "The clusters of the mesh.",
+        subcommands: [List.self, Accept.self, Forget.self])
 
     struct List: ReadingCommand {
         static let configuration = CommandConfiguration(
@@ -23,10 +24,14 @@ struct ClusterCommand: ParsableCommand {
             paths ? Self.paths(clusters) : Self.clusters(clusters)
         }
 
-        private static func clusters(_ clusters: [ClusterStatus]) -> String {
+        private static func clusters(_ all: [ClusterStatus]) -> String {
+            // Who is gone is remembered, so that nobody takes its place, and shown to programs.
+            let clusters = all.filter {
+                $0.nodes > 0 || $0.roster.map { ![.left, .forgotten].contains($0.state) } ?? true
+            }
             let table = Table(
                 [
-                    "CLUSTER", .right("ID"), "VERDICT", .right("SINCE"), .right("WEIGHT"),
+                    "CLUSTER", .right("ID"), "MESH", "VERDICT", .right("SINCE"), .right("WEIGHT"),
                     "PATHS", .right("RTT"), .right("POSITION"), .right("NODES"),
                     .right("SERVICES"), .right("ENDPOINTS"),
                 ], rows: clusters
@@ -34,15 +39,17 @@ struct ClusterCommand: ParsableCommand {
                 let up = cluster.paths.count { $0.state == .up }
                 return [
                     cluster.isLocal ? "\(cluster.name) (own)" : cluster.name, "\(cluster.id)",
-                    cluster.verdict.rawValue, Format.age(cluster.sinceSeconds),
+                    cluster.roster?.state.rawValue ?? "", cluster.verdict.rawValue,
+                    Format.age(cluster.sinceSeconds),
                     "\(cluster.weight)", cluster.isLocal ? "" : "\(up)/\(cluster.paths.count) up",
                     Format.milliseconds(cluster.paths.compactMap(\.rttMilliseconds).min()),
                     "\(cluster.epoch).\(cluster.revision)", "\(cluster.nodes)",
                     "\(cluster.services)", "\(cluster.endpoints)",
                 ]
             }.text
-            let short = clusters.compactMap { cluster in
-                cluster.capacity?.sentence.map { "\(cluster.name): \($0)\n" }
+            let short = clusters.flatMap { cluster in
+                [cluster.roster?.sentence, cluster.capacity?.sentence].compactMap(\.self)
+                    .map { "\(cluster.name): \($0)\n" }
             }
             return short.isEmpty ? table : table + "\n" + short.joined()
         }

@@ -5,7 +5,8 @@ import MeshAdmin
 
 struct NodeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "node", abstract: "The nodes of every cluster.", subcommands: [List.self])
+        commandName: "node", abstract: "The nodes of every cluster.",
+        subcommands: [List.self, Join.self])
 
     struct List: ReadingCommand {
         static let configuration = CommandConfiguration(

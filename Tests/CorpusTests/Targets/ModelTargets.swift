@@ -24,6 +24,8 @@ let modelTargets: [FuzzTarget] = [
     case .service: try check(rest, as: ServiceRecord.self)
     case .slice: try check(rest, as: SliceRecord.self)
     case .relays: try check(rest, as: RelaySetRecord.self)
+    case .statement: try check(rest, as: StatementRecord.self)
+    case .peer: try check(rest, as: PeerRecord.self)
     }
 }
 

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshAdmin
+import MeshModel
+import MeshTransport
+import MeshTrust
+
+extension AdminBridge {
+    func makeToken(_ request: TokenRequest) async throws -> TokenAnswer {
+        try await told { try await mesh.makeToken(request) }
+    }
+
+    func join(_ request: JoinRequestBody) async throws -> JoinAnswer {
+        try await told { try await mesh.join(request.target) }
+    }
+
+    func leave(_ request: LeaveRequest) async throws -> LeaveAnswer {
+        try await told { try await mesh.leave(force: request.force) }
+    }
+
+    func accept(cluster: String, _ request: AcceptRequest) async throws -> RosterAnswer {
+        try await told { try await mesh.accept(cluster, root: request.root) }
+    }
+
+    func forget(cluster: String) async throws -> RosterAnswer {
+        try await told { try await mesh.forget(cluster) }
+    }
+
+    /// Each refusal in its own sentence.
+    private func told<Answer>(_ body: () async throws -> Answer) async throws -> Answer {
+        do {
+            return try await body()
+        } catch let refusal as JoinRefusal {
+            throw AdminFault(.conflict, "\(refusal)")
+        } catch let error as EnrolmentError {
+            throw AdminFault(.unavailable, "\(error)")
+        } catch let fault as RosterFault {
+            throw AdminFault(.conflict, "\(fault)")
+        } catch let fault as TokenBook.Fault {
+            throw AdminFault(.conflict, "\(fault)")
+        } catch let fault as DeskFault {
+            throw AdminFault(.conflict, "\(fault)")
+        }
+    }
+
+    /// Rows of the roster, and of clusters that only it knows.
+    func withRoster(_ clusters: [ClusterStatus]) async -> [ClusterStatus] {
+        guard let roster = await mesh.desk?.roster else { return clusters }
+        let heard = await mesh.heard
+        var clusters = clusters
+        for member in roster.clusters.values.sorted(by: { $0.name < $1.name }) {
+            let status = RosterStatus(member, heard: heard[member.name])
+            if let index = clusters.firstIndex(where: { $0.name == member.name.rawValue }) {
+                clusters[index].roster = status
+            } else {
+                clusters.append(
+                    ClusterStatus(
+                        name: member.name.rawValue, id: member.description.id.rawValue,
+                        isLocal: false, verdict: .unknown, sinceSeconds: age(nil), weight: 0,
+                        generation: 0, paths: [], epoch: 0, revision: 0, nodes: 0, services: 0,
+                        endpoints: 0, roster: status))
+            }
+        }
+        return clusters
+    }
+}
+
+extension RosterStatus {
+    fileprivate init(_ member: RosterMember, heard: UInt64?) {
+        let (state, reason): (State, String?) =
+            switch member.state {
+            case .member: (.member, nil)
+            case .pending(let why): (.pending, "\(why)")
+            case .conflicted(let why): (.conflicted, "\(why)")
+            case .left: (.left, nil)
+            case .forgotten(let introducer): (.forgotten, "by '\(introducer)'")
+            }
+        self.init(
+            state: state, reason: reason, roots: member.description.pins.map(\.short),
+            introducers: member.introducers.map(\.rawValue),
+            isAcceptedHere: member.isAcceptedHere, asksForMore: member.growth != nil,
+            heard: heard)
+    }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+import MeshTrust
+
+/// Why the home doesn't do what an operator wants now.
+enum DeskFault: Error, Hashable, CustomStringConvertible {
+    case leaving
+
+    var description: String {
+        switch self {
+        case .leaving:
+            "this cluster is leaving the mesh: wait until 'weft leave' is done, or force it"
+        }
+    }
+}
+
+// MARK: The joining side
+
+extension JoinDesk {
+    /// Checks what can be checked before a connection is made. A cluster that has left says that it is
+    /// there again, to whom it joins first.
+    mutating func begin(_ token: JoinToken, now: UInt64) throws -> Joiner {
+        guard roster.hasLeft else {
+            return try Joiner(token: token, roster: roster, now: now)
+        }
+        guard roster.members.isEmpty else { throw DeskFault.leaving }
+        var next = roster
+        _ = try next.announce(next.description, now: now, signers: signers)
+        let joiner = try Joiner(token: token, roster: next, now: now)
+        try keep(next)
+        return joiner
+    }
+
+    mutating func complete(
+        _ joiner: Joiner, with answer: [UInt8], by actor: AuditActor, now: UInt64
+    ) throws(JoinRefusal) -> JoinOutcome {
+        var next = roster
+        let outcome: JoinOutcome
+        do throws(JoinRefusal) {
+            outcome = try joiner.receive(
+                answer, into: &next, now: now, verify: verifyMeshStatement)
+        } catch {
+            audit(
+                AuditEntry(
+                    .join, .refused, by: actor, subject: .cluster(joiner.token.issuer.cluster),
+                    reason: "\(error)"))
+            throw error
+        }
+        do throws(TrustError) { try keep(next) } catch { throw .failed("\(error)") }
+        audit(AuditEntry(.join, .granted, by: actor, subject: .cluster(outcome.introducer)))
+        return outcome
+    }
+}
+
+// MARK: What operators and others say
+
+extension JoinDesk {
+    /// Takes what other clusters' ledgers say.
+    mutating func receive(_ statements: [MeshStatement]) throws(TrustError) -> [RosterEvent] {
+        var next = roster
+        let events = next.receive(statements, verify: verifyMeshStatement)
+        try keep(next)
+        for event in events { if let entry = AuditEntry(event) { audit(entry) } }
+        return events
+    }
+
+    /// Says something else about this cluster, if it is something else: addresses, charter, roots. A
+    /// cluster that has left says no more.
+    ///
+    /// - Parameter signers: while roots change, also one below each that others may still know alone;
+    ///   nil: the authority as it is.
+    /// - Returns: whether something new is to be published.
+    mutating func announce(
+        _ description: ClusterDescription, signers: [StatementSigner]? = nil, now: UInt64
+    ) throws(TrustError) -> Bool {
+        guard !roster.hasLeft else { return false }
+        var next = roster
+        let said = try next.announce(
+            description, now: now, signers: signers ?? self.signers)
+        try keep(next)
+        return said != nil
+    }
+
+    mutating func accept(
+        _ name: ClusterName, root: String?, by actor: AuditActor
+    ) throws -> [RosterEvent] {
+        var next = roster
+        let events: [RosterEvent]
+        do throws(RosterFault) {
+            events = try next.accept(name, root: root, verify: verifyMeshStatement)
+        } catch {
+            audit(
+                AuditEntry(
+                    .accept, .refused, by: actor, subject: .cluster(name), reason: "\(error)"))
+            throw error
+        }
+        try keep(next)
+        audit(AuditEntry(.accept, .granted, by: actor, subject: .cluster(name)))
+        return events
+    }
+
+    mutating func forget(
+        _ name: ClusterName, by actor: AuditActor, now: UInt64
+    ) throws -> [RosterEvent] {
+        var next = roster
+        let events: [RosterEvent]
+        do throws(RosterFault) {
+            events = try next.forget(name, now: now, signers: signers).events
+        } catch {
+            audit(
+                AuditEntry(
+                    .forget, .refused, by: actor, subject: .cluster(name), reason: "\(error)"))
+            throw error
+        }
+        try keep(next)
+        audit(AuditEntry(.forget, .granted, by: actor, subject: .cluster(name)))
+        return events
+    }
+
+    // MARK: Leaving
+
+    /// Says that this cluster leaves. Members stay its peers until ``endLeave(by:)``.
+    mutating func leave(by actor: AuditActor, now: UInt64) throws(TrustError) {
+        guard !roster.hasLeft else { return }
+        var next = roster
+        _ = try next.leave(now: now, signers: signers)
+        try keep(next)
+        audit(AuditEntry(.leave, .granted, by: actor, subject: .cluster(roster.name)))
+    }
+
+    /// Members that haven't said yet that they know of the leave.
+    ///
+    /// - Parameter heard: the sequence of this cluster's announcement that each has.
+    func awaited(heard: [ClusterName: UInt64]) -> [ClusterName] {
+        roster.members.map(\.name).filter {
+            heard[$0, default: 0] < roster.announcement.content.sequence
+        }
+    }
+
+    /// Drops everybody.
+    mutating func endLeave() throws(TrustError) {
+        var next = roster
+        next.forgetEverybody()
+        try keep(next)
+    }
+}
+
+extension AuditEntry {
+    /// Nil for what isn't worth a record: a statement that waits, or is known, comes again.
+    fileprivate init?(_ event: RosterEvent) {
+        func about(_ name: ClusterName, _ action: AuditAction) -> AuditEntry {
+            AuditEntry(action, .noted, by: .agent, subject: .cluster(name), reason: "\(event)")
+        }
+        switch event {
+        case .joined(let name, _), .pending(let name, _), .conflicted(let name, _),
+            .charterChanged(let name), .growthWaits(let name), .addressesChanged(let name, _):
+            self = about(name, .join)
+        case .rootsChanged(let name, _): self = about(name, .bundle)
+        case .left(let name): self = about(name, .leave)
+        case .forgotten(let name, _), .forgottenOurselves(let name): self = about(name, .forget)
+        case .ignored: return nil
+        }
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MeshAdmin
+
+extension ClusterCommand {
+    struct Accept: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "accept",
+            abstract: "Trust a cluster that is pending, or grant a member the charter it asks for.",
+            discussion: """
+                Trust isn't passed on by accident: a cluster that joined through one that is no \
+                introducer here stays pending. Compare its root ('weft cluster list') with what its \
+                operators say. Runs on the cluster's home.
+                """)
+
+        @Argument(help: ArgumentHelp("The cluster's name.", valueName: "name"))
+        var cluster: String
+        @Option(
+            help: ArgumentHelp(
+                "The beginning of its root's pin, if several clusters want the name.",
+                valueName: "pin"))
+        var root: String?
+        @OptionGroup var agent: AgentOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let answer = try await agent.administration.accept(cluster: cluster, root: root)
+            try output.show(answer) { sentences($0, ifNone: "It was accepted already.") }
+        }
+    }
+
+    struct Forget: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "forget",
+            abstract: "End the trust in a cluster that is gone.",
+            discussion: """
+                If this cluster introduced it, those who rely on this cluster's word forget it, too. \
+                Its name, ID and addresses stay reserved until they are accepted or joined with a \
+                token again. Runs on the cluster's home.
+                """)
+
+        @Argument(help: ArgumentHelp("The cluster's name.", valueName: "name"))
+        var cluster: String
+        @OptionGroup var agent: AgentOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let answer = try await agent.administration.forget(cluster: cluster)
+            try output.show(answer) { sentences($0, ifNone: "It was forgotten already.") }
+        }
+    }
+}
+
+private func sentences(_ answer: RosterAnswer, ifNone: String) -> String {
+    (answer.events.isEmpty ? [ifNone] : answer.events).map { "\($0)\n" }.joined()
+}
