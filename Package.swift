@@ -144,7 +144,7 @@ let package = Package(
                 "MeshModel", "MeshAdmin", "MeshLab", "MeshDatapath", "BPF", "CMeshABI", "Netlink",
                 "MeshReplication", "MeshTrust", "MeshTransport", "MeshJournal", "MeshLease",
                 "MeshEtcd", "MeshStore", "MeshMembership", "MeshReachability", "MeshAgent",
-                "MeshSimulation", log, crypto, lifecycle, arguments,
+                "MeshSimulation", "TrustForgery", log, crypto, lifecycle, arguments,
             ],
             swiftSettings: strict),
 

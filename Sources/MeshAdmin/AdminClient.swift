@@ -94,6 +94,26 @@ public struct AdminClient: Sendable {
     public func drain(_ draining: Bool) async throws {
         _ = try await exchange("/v1/drain", .POST, adminJSON(DrainRequest(draining: draining)))
     }
+
+    public func trustStatus() async throws -> TrustStatus { try await get("/v1/ca/status") }
+    public func denials() async throws -> [DenialStatus] { try await get("/v1/ca/denials") }
+
+    /// Denies certificates; needs the administration socket.
+    public func deny(_ request: DenyRequest) async throws {
+        _ = try await exchange("/v1/ca/deny", .POST, adminJSON(request))
+    }
+
+    /// Takes a denial back; needs the administration socket.
+    public func allow(_ request: AllowRequest) async throws {
+        _ = try await exchange("/v1/ca/allow", .POST, adminJSON(request))
+    }
+
+    /// Has a node's key certified; needs the administration socket.
+    public func certify(_ request: CertifyRequest) async throws -> CertifyAnswer {
+        let path = "/v1/ca/certificates"
+        return try decode(
+            CertifyAnswer.self, from: try await exchange(path, .POST, adminJSON(request)), path)
+    }
 }
 
 extension AdminClient {

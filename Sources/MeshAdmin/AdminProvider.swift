@@ -35,4 +35,13 @@ public protocol AdminProvider: JoiningProvider {
 
     /// Tells every cluster to send this one nothing new, or takes that back.
     func drain(_ draining: Bool) async throws
+
+    func trustStatus() async throws -> TrustStatus
+    func denials() async throws -> [DenialStatus]
+    /// Ends the subject's sessions and accepts no new ones; `conflict` on a node that may not say so.
+    func deny(_ request: DenyRequest) async throws
+    /// Takes a denial back; `notFound` when there is none.
+    func allow(_ request: AllowRequest) async throws
+    /// Certifies a node's key; `conflict` on a node that doesn't hold the authority.
+    func certify(_ request: CertifyRequest) async throws -> CertifyAnswer
 }

@@ -60,6 +60,8 @@ private func addReading(_ provider: any AdminProvider, to router: Router<BasicRe
     }
     router.answer("/v1/endpoints") { try await provider.endpoints() }
     router.answer("/v1/identities") { try await provider.identities() }
+    router.answer("/v1/ca/status") { try await provider.trustStatus() }
+    router.answer("/v1/ca/denials") { try await provider.denials() }
     router.answer("/v1/drops") { try await provider.drops() }
     router.answer("/v1/bpf/maps") { try await provider.maps() }
     router.answer("/v1/bpf/services") { try await provider.kernelServices() }
@@ -99,6 +101,24 @@ private func addAdministration(
         let drain = try await body(DrainRequest.self, of: request)
         try await untilShutdown { try await provider.drain(drain.draining) }
         return Response(status: .noContent)
+    }
+    router.post("/v1/ca/deny") { request, _ in
+        try check()
+        let wish = try await body(DenyRequest.self, of: request)
+        try await untilShutdown { try await provider.deny(wish) }
+        return Response(status: .noContent)
+    }
+    router.post("/v1/ca/allow") { request, _ in
+        try check()
+        let wish = try await body(AllowRequest.self, of: request)
+        try await untilShutdown { try await provider.allow(wish) }
+        return Response(status: .noContent)
+    }
+    router.post("/v1/ca/certificates") { request, _ in
+        try check()
+        let wish = try await body(CertifyRequest.self, of: request)
+        return try json(
+            try await untilShutdown { try await provider.certify(wish) }, status: .created)
     }
 }
 

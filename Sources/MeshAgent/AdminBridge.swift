@@ -22,6 +22,10 @@ struct AdminBridge: AdminProvider {
     let backends: BackendHealthService
     let trust: TrustService
     let mesh: MeshService
+    let denying: DenyService
+    let links: LinkService
+    /// Set on nodes that hold the CA.
+    let authority: AuthorityService?
     let reconciliation: ReconcileService
     let statistics: TransportStatistics
     let hub: FlowHub<FlowEvent>

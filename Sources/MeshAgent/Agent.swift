@@ -129,14 +129,16 @@ public enum Agent {
         for damage in recovered.damages {
             log.error("A journal is set aside", metadata: ["reason": "\(damage)"])
         }
+        let denials = try Denials(mesh: configuration.mesh, state: configuration.paths.state)
         let authority = trust.authority.map {
-            AuthorityService(configuration: configuration, authority: $0, log: log)
+            AuthorityService(
+                configuration: configuration, authority: $0, denials: denials, log: log)
         }
         let etcd = try makeEtcd(configuration, log)
         let leaseStore = makeLeaseStore(configuration, etcd)
         var core = StateCore(
             configuration: configuration, peers: peers, store: store,
-            authorities: trust.ledgerAuthorities,
+            authorities: try trust.security.ledgerAuthorities(denials: denials.book),
             candidacy: makeCandidacy(configuration, authority, leaseStore),
             drain: try readDrain(drainFile),
             wasUp: Set(peers.map(\.id).filter { datapath.clusterWord($0).verdict == .up }),
@@ -152,13 +154,14 @@ public enum Agent {
                 stored, age: recovered.ages[stored.owner], at: .bootNow, into: &effects)
         }
 
+        var linking = LinkConfiguration(
+            listen: TransportAddress(
+                address: configuration.underlay, port: configuration.ports.state),
+            clusterID: configuration.cluster, incarnation: realTimeNanoseconds(),
+            security: trust.security)
+        linking.denied = denials.denied
         let links = try LinkService(
-            configuration: LinkConfiguration(
-                listen: TransportAddress(
-                    address: configuration.underlay, port: configuration.ports.state),
-                clusterID: configuration.cluster, incarnation: realTimeNanoseconds(),
-                security: trust.security),
-            statistics: statistics, logger: log, group: linkGroup)
+            configuration: linking, statistics: statistics, logger: log, group: linkGroup)
         let prober = BackendProber(
             namespace: { endpoints.namespace(behind: $0, toward: $1) },
             timeout: BackendHealthParameters.default.probeTimeout)
@@ -183,17 +186,21 @@ public enum Agent {
         let reconciliation = ReconcileService(
             store: store, datapath: datapath, isRestart: isRestart, log: log)
         let hub = FlowHub<FlowEvent>()
+        let denying = DenyService(
+            configuration: configuration, denials: denials, links: links, state: state,
+            authority: authority, log: log)
         let trustFiles = TrustService(
             configuration: configuration, folder: peerFolder,
-            credentials: trust.security.credentials, links: links, state: state, log: log)
+            credentials: trust.security.credentials, links: links, state: state,
+            denials: denying, authority: authority, log: log)
         let mesh = MeshService(
             configuration: configuration, desk: desk, records: core.trustRecords, state: state,
             links: links, statistics: statistics, log: log)
         let bridge = AdminBridge(
             configuration: configuration, startedAt: startedAt, store: store, datapath: datapath,
             endpointManager: endpoints, state: state, health: health, backends: backends,
-            trust: trustFiles, mesh: mesh, reconciliation: reconciliation, statistics: statistics,
-            hub: hub)
+            trust: trustFiles, mesh: mesh, denying: denying, links: links, authority: authority,
+            reconciliation: reconciliation, statistics: statistics, hub: hub)
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
@@ -202,8 +209,8 @@ public enum Agent {
         let flows = FlowService(datapath: datapath, hub: hub, log: log)
         // Stopped from the last to the first: the reader of the links ends with them.
         var services: [any Service] = [
-            reconciliation, socket, health, capacity, backends, state, links, trustFiles, mesh,
-            flows, admin,
+            reconciliation, socket, health, capacity, backends, state, links, denying, trustFiles,
+            mesh, flows, admin,
         ]
         if let authority { services.append(authority) }
         if let etcd {
@@ -307,7 +314,8 @@ public enum Agent {
         guard configuration.isHome, let authority else { return nil }
         return try JoinDesk(
             store: JoinFiles(folder: AuthorityService.folder(of: configuration)),
-            authority: { authority.authority }, audit: { _ in }, now: unixSeconds(),
+            authority: { authority.authority }, audit: { authority.note($0) },
+            now: unixSeconds(),
             describe: { former throws(TrustError) in
                 try MeshService.description(
                     of: configuration, bundle: authority.authority.bundle, core: core,

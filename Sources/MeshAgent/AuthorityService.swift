@@ -16,13 +16,18 @@ final class AuthorityService: Service {
 
     private let configuration: AgentConfiguration
     private let held: Mutex<CertificateAuthority>
+    private let denials: Denials
+    private let trail: AuthorityAudit
     private let log: Logger
 
     init(
-        configuration: AgentConfiguration, authority: CertificateAuthority, log: Logger
+        configuration: AgentConfiguration, authority: CertificateAuthority, denials: Denials,
+        log: Logger
     ) {
         self.configuration = configuration
         held = Mutex(authority)
+        self.denials = denials
+        trail = AuthorityAudit(authority: Self.folder(of: configuration), log: log)
         self.log = log
     }
 
@@ -32,49 +37,105 @@ final class AuthorityService: Service {
         configuration.paths.trust + "/authority"
     }
 
-    /// Certifies the key of a node of the own cluster, which the caller has authenticated.
+    /// Records what was decided about trust; returns when it is on disk.
     ///
-    /// - Parameter request: PKCS#10 in DER, unchecked.
-    /// - Throws: ``TrustError``: nothing was issued.
+    /// - Throws: ``AuditFault``: don't release what the entries are about.
+    func audit(_ entries: [AuditEntry]) throws(AuditFault) { try trail.append(entries) }
+
+    /// Records what has happened already: it isn't undone when it can't be recorded.
+    func note(_ entry: AuditEntry) {
+        do throws(AuditFault) {
+            try audit([entry])
+        } catch {
+            log.error("The audit log can't be written", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The last record of the audit log, nil while none was written.
+    var auditHead: AuditLog.Head? { trail.head }
+
+    func sign(_ statement: Statement) throws(TrustError) -> [UInt8] {
+        try authority.sign(statement: statement).encoded
+    }
+
+    /// Certifies the key of a node of the own cluster, which the caller has authenticated, unless the
+    /// node, its key or the authority is denied.
+    ///
+    /// - Parameters:
+    ///   - request: PKCS#10 in DER, unchecked.
+    ///   - actor: who asks; nil: the node itself.
+    /// - Throws: ``TrustError`` or ``AuditFault``: nothing was issued.
     func certify(
-        node: String, request: [UInt8], now: Date = Date()
-    ) throws(TrustError) -> [[UInt8]] {
+        node: String, request: [UInt8], for actor: AuditActor? = nil, now: Date = Date()
+    ) throws -> [[UInt8]] {
         let authority = authority
-        let issued: [[UInt8]]
-        do throws(TrustError) {
-            issued = try authority.issueNodeCertificateDER(
+        let id = PeerIdentity(domain: authority.trustDomain, node: node)?.spiffeID
+        let subject = id.map { AuditSubject.identity($0) }
+        let actor = actor ?? id.map { .node($0) } ?? .agent
+        do {
+            let issued = try authority.issueNodeCertificate(
                 node: node, request: NodeRequest(der: request), now: now)
+            if let denial = denials.book.denial(of: issued + authority.chain.suffix(1)) {
+                throw TrustError.denied(certificate: node, reason: "\(denial)")
+            }
+            try audit([
+                AuditEntry(
+                    .issue, .granted, by: actor, subject: subject, certificate: issued.first)
+            ])
+            log.notice("A node's certificate is issued", metadata: ["peer.node": "\(node)"])
+            return try CertificateAuthority.der(issued)
         } catch {
             log.warning(
-                "A node's certificate isn't renewed",
+                "A node's certificate isn't issued",
                 metadata: ["peer.node": "\(node)", "error": "\(error)"])
+            if let refusal = error as? TrustError {
+                trail.refuse(
+                    AuditEntry(
+                        .issue, .refused, by: actor, subject: subject, reason: "\(refusal)"),
+                    of: node, at: now)
+            }
             throw error
         }
-        log.notice("A node's certificate is renewed", metadata: ["peer.node": "\(node)"])
-        return issued
+    }
+
+    /// The authority has another certificate.
+    private func replace(
+        with next: CertificateAuthority, because reason: AuditReason
+    ) throws(AuditFault) {
+        try audit([
+            AuditEntry(
+                .issue, .granted, by: .agent, subject: .cluster(configuration.clusterName),
+                certificate: next.chain.first, reason: reason)
+        ])
+        held.withLock { $0 = next }
     }
 
     func run() async throws {
         let folder = Self.folder(of: configuration)
         let file = "\(folder)/\(CertificateAuthority.fileName)"
+        do throws(AuditFault) {
+            try audit([])  // opens the log and looks through it
+        } catch {
+            log.warning("The audit log isn't open yet", metadata: ["error": "\(error)"])
+        }
         var known = FileStamp(file)
         var quietFor = Duration.zero
         for await _ in AsyncTimer(every: Self.interval).cancelOnGracefulShutdown() {
             quietFor -= Self.interval
-            do throws(TrustError) {
+            do {
                 let stamp = FileStamp(file)
                 if stamp != known {
-                    known = stamp
                     let loaded = try CertificateAuthority.load(
                         cluster: configuration.clusterName, mesh: configuration.mesh,
                         from: folder)
-                    held.withLock { $0 = loaded }
+                    try replace(with: loaded, because: "its file was replaced")
+                    known = stamp
                     log.notice("The CA has a new certificate", metadata: ["ca": "\(loaded)"])
                 }
                 let authority = authority
                 guard authority.needsRenewal(now: Date()), quietFor <= .zero else { continue }
                 let renewed = try authority.renewed()
-                held.withLock { $0 = renewed }
+                try replace(with: renewed, because: "the intermediate was due")
                 known = FileStamp(file)
                 log.notice("The CA's certificate is renewed", metadata: ["ca": "\(renewed)"])
             } catch {

@@ -37,6 +37,11 @@ struct Charter: Hashable, Sendable {
                 field: "quota.valueBytes")
         }
         guard let key = RecordKey(entry.key) else { return nil }
+        if key.kind == .deny, key != DenyListRecord.onlyKey {
+            return
+                "\(entry.key): a cluster has one deny list, '\(DenyListRecord.onlyKey)'; look for "
+                + "what is wrong with its publisher"
+        }
         let claims = Claims(key, entry.value)
         for namespace in claims.namespaces where namespaces?.allow(namespace) == false {
             return refusal(
@@ -97,14 +102,14 @@ private struct Claims {
             services = record.addresses.map { Prefix($0) }
         case .identity: identity = (try? IdentityRecord(encoded: value))?.identity
         case .node: pods = (try? NodeRecord(encoded: value))?.podPrefixes ?? []
-        case .namespace, .relays, .statement, .peer: break
+        case .namespace, .relays, .statement, .peer, .deny: break
         }
         switch key.kind {
         case .endpoint, .slice, .service, .namespace:
             // A name may be cut at either of two slashes; where to is the record's own word.
             namespaces = [String(key.name.prefix { $0 != "/" })]
             if let named { namespaces.append(named.namespace) }
-        case .identity, .node, .relays, .statement, .peer: break
+        case .identity, .node, .relays, .statement, .peer, .deny: break
         }
     }
 }

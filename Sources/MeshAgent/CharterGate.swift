@@ -87,6 +87,8 @@ private enum Kind: Int, CaseIterable {
     }
 }
 
+private let denyListKey = "\(DenyListRecord.onlyKey)"
+
 private struct Owner: Sendable {
     let charter: Charter
     let remembered: Int
@@ -109,9 +111,14 @@ private struct Owner: Sendable {
         charter.quota.records - accepted.count + counts[Kind.statement.rawValue]
     }
 
-    func isAccepted(_ key: String) -> Bool { accepted.contains(key.hashValue) }
+    func isAccepted(_ key: String) -> Bool {
+        accepted.contains(key.hashValue) || key == denyListKey
+    }
 
     mutating func judge(_ entry: LedgerEntry, of cluster: ClusterID) -> RecordDecision {
+        // One of at most a ledger's largest value, beside every quota: a peer that has used up its own,
+        // or whose charter is narrow, can still say whom not to believe.
+        if entry.key == denyListKey { return .accept }
         let kind = Kind(entry.key)
         if let reason = charter.violation(of: entry, by: cluster) {
             drop(entry.key, kind)

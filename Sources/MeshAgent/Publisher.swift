@@ -89,6 +89,8 @@ struct Publisher: Sendable {
             switch key.kind {
             case .endpoint: return endpoint(key, change.value, at: now)
             case .identity, .relays: return []
+            // It is only ever replaced: silence lifts no denial.
+            case .deny: return change.value.map { [.put(key, $0)] } ?? []
             case .namespace, .node, .service, .slice, .statement, .peer:
                 return [change.value.map { .put(key, $0) } ?? .delete(key)]
             }

@@ -28,8 +28,9 @@ struct Inheritance: Sendable {
                 let record = try? IdentityRecord(encoded: entry.value), record.key == key
             {
                 identities.append(record)
-            } else if key.kind != .relays {
+            } else if key.kind != .relays && key.kind != .deny {
                 // Relays are nobody's to repeat: the publisher itself goes on from the set it finds.
+                // Denials stay until the authority says otherwise.
                 others.insert(key)
             }
         }

@@ -33,6 +33,9 @@ struct RecordTables {
     private(set) var members: [String: [UInt8]] = [:]
     /// Rises with every change of the two.
     private(set) var trustRevision: UInt64 = 0
+    /// As clusters announce them, unverified; and how often one of them changed.
+    private(set) var denyLists: [ClusterID: [UInt8]] = [:]
+    private(set) var denyListChanges: UInt64 = 0
     private var clustersOfFrontend: [FrontendKey: Set<ClusterID>] = [:]
     private var frontendsOfCluster: [ClusterID: Int] = [:]
 
@@ -69,6 +72,7 @@ struct RecordTables {
         quarantine[cluster] = nil
         lastGood[cluster] = nil
         if statements.removeValue(forKey: cluster) != nil { trustRevision += 1 }
+        denyLists[cluster] = nil
     }
 
     private mutating func writeRows(of objects: Set<ObjectName>) {
@@ -100,6 +104,7 @@ struct RecordTables {
                 case .relays: try setRelays(key, value, of: cluster)
                 case .statement: try setStatement(key, value, of: cluster)
                 case .peer: try setPeer(key, value, of: cluster)
+                case .deny: try setDenyList(key, value, of: cluster)
                 case .namespace: break
                 }
                 quarantine[cluster]?[key] = nil
@@ -254,6 +259,17 @@ struct RecordTables {
         guard record.map({ $0.key == key }) ?? true else { throw .invalid("key") }
         members[key.name] = record?.body
         trustRevision += 1
+    }
+
+    private mutating func setDenyList(
+        _ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID
+    ) throws(DecodingFault) {
+        guard key == DenyListRecord.onlyKey else { throw .invalid("key") }
+        guard let value else { return }
+        let sealed = try DenyListRecord(encoded: value).sealed
+        guard denyLists[cluster] != sealed else { return }
+        denyLists[cluster] = sealed
+        denyListChanges += 1
     }
 
     private func identity(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)

@@ -114,6 +114,7 @@ extension Message.Report.Put {
             (try? EndpointRecord(encoded: value)).map { $0.node == reporter && $0.key == key }
                 ?? false
         case .node: key.name == reporter
+        case .deny: reporter == home && key == DenyListRecord.onlyKey
         case .identity, .relays: false
         case .statement, .peer: reporter == home
         case .namespace, .service, .slice: true

@@ -34,17 +34,6 @@ extension StateCore {
         hasMoved = true
     }
 
-    /// CAs of clusters have other keys: what they delegated before stays in force.
-    private mutating func trust(
-        _ authorities: [ClusterID: LedgerAuthority], into effects: inout [StateEffect]
-    ) {
-        perform(&effects) { core, replication -> Void in
-            for (owner, authority) in authorities.sorted(by: { $0.key < $1.key }) {
-                core.synchroniser.trust(authority, of: owner, into: &replication)
-            }
-        }
-    }
-
     private mutating func add(
         _ peer: PeerCluster, _ authority: LedgerAuthority, into effects: inout [StateEffect]
     ) {
@@ -67,6 +56,7 @@ extension StateCore {
         refusals[peer.id] = nil
         frozen.remove(peer.id)
         wasUp.remove(peer.id)
+        distrusted = distrusted.filter { $0.cluster != peer.id }
         claims = claims.filter { $0.key.cluster != peer.id }
         store.write { _ = $0.clusters.delete(peer.id) }
         effects.append(.forget(peer.id))

@@ -144,6 +144,7 @@ extension StateCore {
     }
 
     private var delegationEnds: Bool {
+        if delegationIsRefused { return true }
         guard realTime > 0, let candidacy,
             let until = synchroniser.replica(of: configuration.cluster)?.delegatedUntil
         else { return false }
@@ -196,6 +197,7 @@ extension StateCore {
         }
         flush(into: &effects)
         synchroniser.open(ledger, awaitsDurability: true)
+        delegationIsRefused = false
         publisherNode = configuration.node.name
         effects.append(.note(.opened(epoch: epoch)))
         if !isOpen {

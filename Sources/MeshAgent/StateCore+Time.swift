@@ -95,7 +95,8 @@ extension StateCore {
         hasMoved = true
         let basis = PlanBasis(
             nodes: store.read { $0.nodes.revision }, peers: peers,
-            inUse: tables.clustersInUse, relaySets: tables.relaySets)
+            inUse: tables.clustersInUse, relaySets: tables.relaySets, distrusted: distrusted)
+        tellDenyLists(into: &effects)
         if basis != planBasis {
             planBasis = basis
             synchroniser.receiptsOf = isRelay ? configuration.cluster : nil
@@ -160,7 +161,7 @@ extension StateCore {
             plan.members[node.id] = HealthService.Plan.Member(
                 address: TransportAddress(
                     address: node.outerAddresses[0], port: configuration.ports.health),
-                keys: node.gossipKeys)
+                keys: distrusted.contains(node.id) ? [] : node.gossipKeys)
         }
         let outer = Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, $0.outerAddresses[0]) })
         for peer in peers {

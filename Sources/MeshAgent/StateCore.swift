@@ -92,6 +92,14 @@ struct StateCore {
     var nextMaintenance: Instant
     var nextHeads: Instant
     var planBasis: PlanBasis?
+    /// This cluster's, on its home: part of the node's report.
+    var denyList: [UInt8]?
+    /// Nodes whose certificates aren't believed any more: nothing is gossiped with them.
+    var distrusted: Set<NodeID> = []
+    /// How many changes of deny lists were told.
+    var denyListsTold: UInt64 = 0
+    /// Whether the delegation of this publisher's epoch rests on an authority that is denied now.
+    var delegationIsRefused = false
     /// Whether heads moved since health was told.
     var hasMoved = false
     /// What is wanted of other clusters' ledgers.
@@ -103,6 +111,7 @@ struct StateCore {
         let peers: [PeerCluster]
         let inUse: Set<ClusterID>
         let relaySets: [ClusterID: RelaySetRecord]
+        let distrusted: Set<NodeID>
     }
     var wasUp: Set<ClusterID>
 
@@ -175,6 +184,8 @@ extension StateCore {
     mutating func linkUp(_ link: LinkID, to node: NodeID, into effects: inout [StateEffect]) {
         links[link] = node
         effects.append(.note(.linkUp(node)))
+        // Its certificate was judged just now: its gossip counts again.
+        if distrusted.remove(node) != nil { settle(into: &effects) }
         perform(&effects) { core, replication -> Void in
             let isShared =
                 core.usesSharedStore && node.cluster == core.configuration.cluster
@@ -304,6 +315,7 @@ extension StateCore {
             records[record.key] = record.encoded
         }
         records.merge(trustRecords) { $1 }
+        if let denyList { records[DenyListRecord.onlyKey] = denyList }
         keepWithinLimits(&records)
         tables.setInterfaces(endpoints.mapValues(\.interface))
         let changes = ownReport.replace(with: records, now: realTime)

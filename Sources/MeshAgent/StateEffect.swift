@@ -24,6 +24,8 @@ enum StateEffect: Sendable {
     /// What came of this node's own wish.
     case certified(Message.CertificateAnswer)
     case persistDrain(DrainDeclaration)
+    /// What ``RecordTables/denyLists`` holds reads differently.
+    case denyListsChanged
     /// ``StateCore/linkTargets`` may be others.
     case dial
     case note(StateNote)

@@ -36,7 +36,7 @@ actor StateService: Service {
     private static let tickInterval = Duration.milliseconds(100)
 
     let links: LinkService
-    private let socket: DatagramSocket
+    let socket: DatagramSocket
     private let folder: FolderWatcher
     private let endpoints: EndpointManager
     private let health: HealthService
@@ -57,6 +57,9 @@ actor StateService: Service {
     nonisolated let trustChanges: AsyncStream<Void>
     private let trustChange: AsyncStream<Void>.Continuation
     private var trustRevision: UInt64?
+    /// One element after ``RecordTables/denyLists`` changed, however often. One reader.
+    nonisolated let denyListChanges: AsyncStream<Void>
+    private let denyListsChanged: AsyncStream<Void>.Continuation
     let log: Logger
     var core: StateCore
     /// How far each owner's journal is. Who isn't named is written whole first: a journal follows
@@ -104,6 +107,8 @@ actor StateService: Service {
         (certificates, certificateAnswers) = AsyncStream.makeStream(
             bufferingPolicy: .bufferingNewest(1))
         (trustChanges, trustChange) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (denyListChanges, denyListsChanged) = AsyncStream.makeStream(
+            bufferingPolicy: .bufferingNewest(1))
         self.core = core
         self.links = links
         self.socket = socket
@@ -195,10 +200,15 @@ actor StateService: Service {
                 }
             case .down(let link, let reason):
                 count("link_down.\(reason.rawValue)")
+                // Its keys may have come after the word that it isn't believed.
+                if reason == .denied || reason == .trustWithdrawn, let view = linkViews[link] {
+                    distrust(view.node)
+                }
                 linkViews[link] = nil
                 step { core, effects in core.linkDown(link, into: &effects) }
             case .refused(let refusal):
                 note(refusal, at: .monotonicNow)
+            case .distrusted(let node): distrust(node)
             }
         }
     }
@@ -301,7 +311,7 @@ actor StateService: Service {
     private func answer(
         to request: [UInt8], of node: NodeID, _ authority: AuthorityService
     ) -> Message.CertificateAnswer {
-        do throws(TrustError) {
+        do {
             return .issued(try authority.certify(node: node.name, request: request))
         } catch {
             return .refused("\(error)")
@@ -341,6 +351,7 @@ actor StateService: Service {
         case .forget(let owner): forget(owner)
         case .certify(let request, let node, let link): certify(request, of: node, over: link)
         case .certified(let answer): certificateAnswers.yield(answer)
+        case .denyListsChanged: denyListsChanged.yield()
         case .persistDrain(let drain):
             persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
         case .dial: links.updateTargets(core.linkTargets)

@@ -2,7 +2,6 @@
 
 import FoundationEssentials
 import MeshModel
-import MeshReplication
 import MeshTransport
 import MeshTrust
 
@@ -11,8 +10,6 @@ struct TrustMaterial {
     /// Certificates of the own cluster's authority, PEM.
     static let bundleFile = "ca.pem"
     let security: LinkSecurity
-    /// Who vouches for each cluster's ledger.
-    let ledgerAuthorities: [ClusterID: LedgerAuthority]
     /// Set on nodes that may publish.
     let authority: CertificateAuthority?
 
@@ -48,20 +45,16 @@ struct TrustMaterial {
                     cluster: configuration.clusterName, mesh: configuration.mesh),
                 pem: try readText(folder + "/" + Self.bundleFile))
         ]
-        var authorities = [configuration.cluster: try LedgerAuthority(bundles[0])]
         var clusters = [configuration.clusterName: configuration.cluster]
         for peer in peers {
             let bundle = try TrustBundle(
                 trustDomain: TrustDomain(cluster: peer.name, mesh: configuration.mesh),
                 pem: peer.hasInlineBundle ? peer.bundle : try readText(peer.bundle))
             bundles.append(bundle)
-            authorities[peer.id] = try LedgerAuthority(bundle)
             clusters[peer.name] = peer.id
         }
         security = LinkSecurity(
             credentials: credentials, trust: TrustStore(bundles), clusters: clusters)
-
-        ledgerAuthorities = authorities
         authority =
             configuration.mayPublish
             ? try CertificateAuthority.load(

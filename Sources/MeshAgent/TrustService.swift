@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 import Logging
+import MeshAdmin
 import MeshTransport
 import MeshTrust
 import ServiceLifecycle
@@ -11,10 +12,8 @@ import ServiceLifecycle
 actor TrustService: Service {
     /// Between two looks at the files.
     static let interval = Duration.seconds(1)
-    /// Two thirds of a certificate's 24 h have passed: the new one is late.
-    static let warningSeconds: TimeInterval = 8 * 3600
-    /// Between two warnings.
-    static let warningInterval = Duration.seconds(1800)
+    /// Between two looks at how long certificates last.
+    static let expiryInterval = Duration.seconds(30)
     /// So long after its peer's certificate has expired a link is closed, to be made anew: a CA that
     /// is down a day ends no session.
     static let sessionGrace: TimeInterval = 24 * 3600
@@ -25,11 +24,16 @@ actor TrustService: Service {
     private var renewal: CertificateRenewal
     private let links: LinkService
     private let state: StateService
+    private let denials: DenyService
+    /// Set on nodes that hold the CA.
+    private let authority: AuthorityService?
+    private var expiry = ExpiryWatch()
     private let log: Logger
 
     init(
         configuration: AgentConfiguration, folder: PeerFolder, credentials: NodeCredentials,
-        links: LinkService, state: StateService, log: Logger
+        links: LinkService, state: StateService, denials: DenyService,
+        authority: AuthorityService?, log: Logger
     ) {
         self.configuration = configuration
         self.folder = folder
@@ -37,6 +41,8 @@ actor TrustService: Service {
         renewal = CertificateRenewal(of: credentials, draw: .random(in: 0...1))
         self.links = links
         self.state = state
+        self.denials = denials
+        self.authority = authority
         self.log = log
     }
 
@@ -52,25 +58,34 @@ actor TrustService: Service {
 
     private func followTime() async {
         var known = stamps
-        var quietFor = Duration.zero
+        var untilLook = Duration.zero
         for await _ in AsyncTimer(every: Self.interval).cancelOnGracefulShutdown() {
             let stamps = stamps
             if stamps != known {
                 known = stamps
-                if await reload() { quietFor = .zero }
+                await reload()
             }
             await renew()
             links.closeExpired(at: Date(), grace: Self.sessionGrace)
-            quietFor -= Self.interval
-            let left = credentials.notAfter.timeIntervalSinceNow
-            guard left < Self.warningSeconds, quietFor <= .zero else { continue }
-            quietFor = Self.warningInterval
-            log.warning(
-                left > 0
-                    ? "This node's certificate ends soon" : "This node's certificate has expired",
+            untilLook -= Self.interval
+            guard untilLook <= .zero else { continue }
+            untilLook = Self.expiryInterval
+            warn(at: Date())
+        }
+    }
+
+    private func warn(at now: Date) {
+        let lives = TrustedLife.all(links.security, authority: authority?.authority)
+        for warning in expiry.warnings(about: lives, now: now) {
+            log.log(
+                level: warning.percentLeft > 25 ? .notice : .warning,
+                warning.percentLeft > 0 ? "A certificate ends" : "A certificate has expired",
                 metadata: [
-                    "not-after": "\(credentials.notAfter.ISO8601Format())",
-                    "hint": "see why its authority doesn't renew it, or run `weft ca issue`",
+                    "certificate": "\(warning.subject.kind.rawValue)",
+                    "cluster": "\(warning.subject.cluster)",
+                    "percent-left": "\(warning.percentLeft)",
+                    "not-after": "\(warning.subject.life.notAfter.ISO8601Format())",
+                    "hint": "\(warning.hint)",
                 ])
         }
     }
@@ -130,8 +145,8 @@ actor TrustService: Service {
         return Dictionary(files.map { ($0, FileStamp($0)) }) { first, _ in first }
     }
 
-    /// - Returns: whether what the files say is in use; else what was in use stays.
-    private func reload() async -> Bool {
+    /// What was in use stays when the files can't be.
+    private func reload() async {
         do {
             let folder = PeerFolder(
                 folder: configuration.paths.peers, own: configuration, former: folder)
@@ -143,7 +158,10 @@ actor TrustService: Service {
             try material.check()
             let security = material.security
             try links.reload(security)
-            await state.setPeers(folder.peers, authorities: material.ledgerAuthorities)
+            await state.setPeers(
+                folder.peers,
+                authorities: try security.ledgerAuthorities(denials: denials.book))
+            await denials.reconsider()
             self.folder = folder
             if security.credentials.notAfter != credentials.notAfter {
                 renewal = CertificateRenewal(of: security.credentials, draw: .random(in: 0...1))
@@ -154,12 +172,21 @@ actor TrustService: Service {
                 metadata: [
                     "node": "\(security.credentials)", "peers": "\(folder.peers.count)",
                 ])
-            return true
         } catch {
             log.error(
                 "New certificates or peers can't be used: the former stay in use",
                 metadata: ["error": "\(error)"])
-            return false
+        }
+    }
+}
+
+extension ExpiryWatch.Warning {
+    fileprivate var hint: String {
+        switch subject.kind {
+        case .node: "see why its authority doesn't renew it, or run `weft ca issue`"
+        case .intermediate:
+            "the node with the authority renews it if it has the root's key, else `weft ca request`"
+        case .root: "rotate the root in time: everything below it ends with it"
         }
     }
 }

@@ -22,6 +22,7 @@ public enum RecordKind: String, Hashable, Comparable, Sendable, CaseIterable {
     case relays
     case statement
     case peer
+    case deny
 
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }

@@ -50,6 +50,11 @@ public struct Replica: Sendable {
     public var logByteCount: Int { log.byteCount }
     /// Seconds since 1970 until when the publisher of this epoch may go on; nil before any history.
     public var delegatedUntil: UInt64? { delegation?.delegation.notAfter }
+
+    /// Whether the owner's CA, as it is known now, stands behind the delegation in force.
+    ///
+    /// - Complexity: one verification of a signature.
+    public var isDelegated: Bool { delegation?.isSigned(by: authority) ?? false }
     /// Every record, in an order that depends on nothing but the records.
     public var entries: [LedgerEntry] { contents.entries }
 

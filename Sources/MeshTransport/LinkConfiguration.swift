@@ -51,6 +51,9 @@ public struct LinkConfiguration: Sendable {
     /// Bytes of one link that may wait for the reader of the events; then its socket isn't read.
     public var inboundBytesMaximum = 2 * 1024 * 1024
     public var handshakesMaximum = 128
+    /// Asked about every chain that is otherwise good, on any thread. When it answers differently
+    /// than before, call ``LinkService/judgeAgain()``.
+    public var denied: Denial?
     /// What certificates are compared with.
     public var wallClock: @Sendable () -> Date = { Date() }
 

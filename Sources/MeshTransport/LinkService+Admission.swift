@@ -62,7 +62,9 @@ extension LinkService {
                 peerIdentity: identity.spiffeID, isInitiator: isInitiator)
         else { throw .malformed("X25519 key") }
 
-        let (id, decision) = state.withLock { state in
+        typealias Decision = LinkTable<LinkConnection>.Decision
+        let (id, forgotten, decision) = state.withLock {
+            state -> (LinkID, NodeID?, (Decision, LinkConnection)) in
             let id = LinkID(rawValue: state.nextID)
             state.nextID += 1
             let connection = LinkConnection(
@@ -70,14 +72,19 @@ extension LinkService {
                 peerNotAfter: peer.notAfter,
                 configuration: configuration)
             let decision =
-                state.isStopped
-                ? .refused(.closedByPeer)
-                : state.table.admit(
+                state.objection(to: peer).map { Decision.refused($0) }
+                ?? state.table.admit(
                     .init(
                         id: id, node: node, incarnation: hello.incarnation,
                         isInitiator: isInitiator, connection: connection))
-            return (id, (decision, connection))
+            guard case .accepted = decision else { return (id, nil, (decision, connection)) }
+            let known = KnownPeers.Peer(
+                identity: identity, presented: peer.presented, verifiedAt: peer.verifiedAt)
+            let table = state.table
+            let forgotten = state.known.insert(known, of: node) { table[$0] != nil }
+            return (id, forgotten, (decision, connection))
         }
+        if let forgotten { events.queue.yield(.distrusted(forgotten)) }
         let connection = decision.1
         switch decision.0 {
         case .refused(let reason): throw reason

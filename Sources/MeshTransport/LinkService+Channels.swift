@@ -91,8 +91,10 @@ extension LinkService {
     }
 
     private func prepare(_ channel: any Channel, target: LinkTarget?) throws {
-        let (contexts, verifier) = state.withLock { ($0.contexts, $0.verifier) }
-        let verification = PeerVerification()
+        let (contexts, verifier, generation) = state.withLock {
+            ($0.contexts, $0.verifier, $0.generation)
+        }
+        let verification = PeerVerification(generation: generation)
         let wallClock = configuration.wallClock
         let judge: NIOSSLCustomVerificationCallbackWithMetadata = { certificates, promise in
             promise.completeWith(

@@ -25,6 +25,9 @@ public final class LinkService: Service {
     struct State {
         var security: LinkSecurity
         var verifier: PeerVerifier
+        /// Of ``verifier``: counts its changes, and those of what is denied.
+        var generation: UInt64 = 0
+        var known = KnownPeers()
         var contexts: TLSContexts
         var table: LinkTable<LinkConnection>
         var targets: Set<LinkTarget> = []
@@ -59,7 +62,8 @@ public final class LinkService: Service {
         events = LinkEvents(queue: LinkEventQueue())
         state = Mutex(
             State(
-                security: security, verifier: PeerVerifier(store: security.trust),
+                security: security,
+                verifier: PeerVerifier(store: security.trust, denied: configuration.denied),
                 contexts: try TLSContexts(credentials: security.credentials),
                 table: LinkTable(own: own),
                 dials: DialBudget(
@@ -148,22 +152,13 @@ public final class LinkService: Service {
     /// - Throws: when the credentials can't be used: everything stays as it was.
     public func reload(_ security: LinkSecurity) throws {
         let contexts = try TLSContexts(credentials: security.credentials)
-        let verifier = PeerVerifier(store: security.trust)
-        let entries = state.withLock { state in
+        state.withLock { state in
             state.security = security
             state.contexts = contexts
-            state.verifier = verifier
-            return Array(state.table.entries.values)
+            state.verifier = PeerVerifier(store: security.trust, denied: configuration.denied)
+            state.generation += 1
         }
-        for entry in entries {
-            let peer = try? verifier.verify(
-                presented: entry.connection.presented, now: entry.connection.verifiedAt
-            ).peer
-            guard let peer, security.clusters[peer.cluster] == entry.node.cluster else {
-                entry.connection.close(.trustWithdrawn)
-                continue
-            }
-        }
+        judgePeers()
     }
 
     /// What is in use.

@@ -71,6 +71,9 @@ public enum LinkEvent: Sendable {
     case down(LinkID, LinkDownReason)
     /// A connection that never became a link. Lost when the reader is too far behind, and counted.
     case refused(LinkRefusal)
+    /// A node that had a link before is no longer believed: drop its keys. A link that it has goes
+    /// down as well.
+    case distrusted(NodeID)
 }
 
 /// Why a link ended.
@@ -84,6 +87,8 @@ public enum LinkDownReason: String, Hashable, Sendable, CaseIterable {
     case replaced
     /// The peer's certificate is no longer good under the reloaded bundles.
     case trustWithdrawn = "trust-withdrawn"
+    /// The peer's certificate, key, name or authority was denied.
+    case denied
     /// The peer's certificate has ended, and the grace after it.
     case expired
     case protocolViolation = "protocol-violation"

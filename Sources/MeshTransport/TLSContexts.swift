@@ -48,9 +48,15 @@ final class PeerVerification: Sendable {
         let verifiedAt: Date
         /// Of its own certificate.
         let notAfter: Date
+        /// Of the rules it was judged by, see ``LinkService/judgeAgain()``.
+        let generation: UInt64
     }
 
+    private let generation: UInt64
+
     private let outcome = Mutex<Result<Peer, TrustError>?>(nil)
+
+    init(generation: UInt64 = 0) { self.generation = generation }
 
     /// Nil until the peer's certificates have been judged; for ever in a resumed session.
     var result: Result<Peer, TrustError>? { outcome.withLock { $0 } }
@@ -67,7 +73,7 @@ final class PeerVerification: Sendable {
                 $0 = .success(
                     Peer(
                         identity: identity, presented: presented, verifiedAt: now,
-                        notAfter: notAfter))
+                        notAfter: notAfter, generation: generation))
             }
             let validated = chain.compactMap { try? NIOSSLCertificate(bytes: $0, format: .der) }
             guard validated.count == chain.count else { return .failed }

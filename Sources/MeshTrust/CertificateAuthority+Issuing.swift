@@ -39,11 +39,14 @@ extension CertificateAuthority {
     public func issueNodeCertificateDER(
         node: String, request: NodeRequest, now: Date = Date()
     ) throws(TrustError) -> [[UInt8]] {
-        var chain: [[UInt8]] = []
-        for certificate in try issueNodeCertificate(node: node, request: request, now: now) {
-            chain.append(try certificate.der())
-        }
-        return chain
+        try Self.der(issueNodeCertificate(node: node, request: request, now: now))
+    }
+
+    /// Certificates as they go over the wire.
+    public static func der(_ chain: [Certificate]) throws(TrustError) -> [[UInt8]] {
+        var all: [[UInt8]] = []
+        for certificate in chain { all.append(try certificate.der()) }
+        return all
     }
 
     /// The same from a request, which has proven possession of its key.

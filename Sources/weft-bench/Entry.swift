@@ -27,7 +27,7 @@ struct Bench: AsyncParsableCommand {
             """,
         subcommands: [
             FailoverBenchmark.self, PathBenchmark.self, PropagationBenchmark.self,
-            LedgerBenchmark.self, HealthBenchmark.self, SoakBenchmark.self,
+            LedgerBenchmark.self, HealthBenchmark.self, SoakBenchmark.self, TrustBenchmark.self,
             AnswerCommand.self, AskCommand.self,
         ])
 }

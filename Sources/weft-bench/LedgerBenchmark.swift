@@ -204,6 +204,6 @@ struct LedgerBenchmark: AsyncParsableCommand {
         return try LedgerAuthority(
             CertificateAuthority.load(
                 cluster: name, mesh: LedgerCluster.mesh, from: "\(folder)/c\(owner.rawValue)"
-            ).bundle)
+            ).bundle, denials: DenyBook(mesh: LedgerCluster.mesh))
     }
 }

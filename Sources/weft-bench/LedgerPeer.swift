@@ -31,7 +31,10 @@ struct LedgerCluster: Sendable {
 
     var name: ClusterName { credentials.identity.cluster }
     var ledgerAuthority: LedgerAuthority {
-        get throws { try LedgerAuthority(authority.bundle) }
+        get throws {
+            try LedgerAuthority(
+                authority.bundle, denials: DenyBook(mesh: authority.trustDomain.mesh))
+        }
     }
 
     func ledger(epoch: UInt32) throws -> Ledger {
@@ -107,7 +110,7 @@ actor LedgerPeer {
             case .down(let id, _):
                 link = nil
                 step { $0.linkDown(ReplicationLink(rawValue: id.rawValue), into: &$1) }
-            case .refused: break
+            case .refused, .distrusted: break
             }
         }
     }

@@ -28,6 +28,8 @@ struct AdminServerTests {
             #expect(fault?.code == .notFound)
             #expect(try await client.maps() == [.fixture])
             #expect(try await client.kernelServices() == [.fixture])
+            #expect(try await client.trustStatus() == .fixture)
+            #expect(try await client.denials() == [.fixture])
             #expect(try await client.metrics() == prometheusText([.fixture]))
             #expect(
                 try await client.service(ObjectName(namespace: "shop", name: "web")) == [.fixture])
@@ -45,12 +47,22 @@ struct AdminServerTests {
             try await harness.administration.detach(web)
             try await harness.administration.drain(true)
             try await harness.administration.drain(false)
+            let subject = DenialSubject(node: "n2")
+            let denial = DenyRequest(subject: subject, reason: "stolen", isLocal: false)
+            try await harness.administration.deny(denial)
+            let allowance = AllowRequest(subject: subject, isLocal: true)
+            try await harness.administration.allow(allowance)
+            let answer = try await harness.administration.certify(
+                CertifyRequest(node: "n2", request: "AQID"))
+            #expect(answer == CertifyAnswer(chain: ["AQID"], bundle: "n2"))
             #expect(try await harness.administration.status() == .fixture)
 
             let asked = harness.agent.asked.withLock { $0 }
             #expect(asked.attached == [request])
             #expect(asked.detached == [web])
             #expect(asked.drains == [true, false])
+            #expect(asked.denials == [denial])
+            #expect(asked.allowances == [allowance])
         }
     }
 

@@ -11,6 +11,8 @@ final class ScriptedAgent: AdminProvider {
         var detached: [ObjectName] = []
         var drains: [Bool] = []
         var joining: [String] = []
+        var denials: [DenyRequest] = []
+        var allowances: [AllowRequest] = []
     }
 
     struct Failure: Error, CustomStringConvertible {
@@ -93,11 +95,39 @@ final class ScriptedAgent: AdminProvider {
     func forget(cluster: String) async throws -> RosterAnswer {
         throw AdminFault(.conflict, "no cluster '\(cluster)' is known here")
     }
+
+    func trustStatus() async throws -> TrustStatus { .fixture }
+    func denials() async throws -> [DenialStatus] { [.fixture] }
+    func deny(_ request: DenyRequest) async throws {
+        asked.withLock { $0.denials.append(request) }
+    }
+    func allow(_ request: AllowRequest) async throws {
+        asked.withLock { $0.allowances.append(request) }
+    }
+    func certify(_ request: CertifyRequest) async throws -> CertifyAnswer {
+        CertifyAnswer(chain: [request.request], bundle: request.node)
+    }
 }
 
 extension ClusterReference {
     static let east = ClusterReference(name: "east", id: 1)
     static let west = ClusterReference(name: "west", id: 2)
+}
+
+extension TrustStatus {
+    static let fixture = TrustStatus(
+        certificates: [
+            CertificateStatus(
+                kind: .root, cluster: "east", name: "spiffe://east.mesh", keyIdentifier: "0a0b",
+                serial: "01", notAfterUnixSeconds: 2_000_000_000, secondsLeft: 1e8,
+                fractionLeft: 0.9)
+        ], home: "n1", audit: AuditHead(sequence: 7, hash: "00ff"), denials: 1)
+}
+
+extension DenialStatus {
+    static let fixture = DenialStatus(
+        owner: "east", subject: "spiffe://east.mesh/node/n2", reason: "stolen",
+        sinceUnixSeconds: 1_900_000_000, untilUnixSeconds: 2_000_000_000)
 }
 
 extension AgentStatus {

@@ -33,7 +33,8 @@ struct LedgerAuthorityTests {
 
     /// Whether a replica of who believes `judge` takes what `authority` delegated until `notAfter`.
     private func isBelieved(
-        _ authority: CertificateAuthority, until notAfter: Date, by judge: TrustBundle
+        _ authority: CertificateAuthority, until notAfter: Date, by judge: TrustBundle,
+        denials: DenyBook = DenyBook(mesh: "weft.test")
     ) throws -> Bool {
         let key = Curve25519.Signing.PrivateKey()
         let delegation = try Delegation(
@@ -42,7 +43,7 @@ struct LedgerAuthorityTests {
         ).signed {
             try authority.sign(statement: Statement(.ledgerDelegation, body: $0)).encoded
         }
-        var replica = Replica(owner: owner, authority: try LedgerAuthority(judge))
+        var replica = Replica(owner: owner, authority: try LedgerAuthority(judge, denials: denials))
         var ledger = Ledger(delegation, key: key)
         do {
             _ = try ledger.commit([LedgerChange](), to: &replica)
@@ -68,7 +69,32 @@ struct LedgerAuthorityTests {
     func equality() throws {
         let folder = try Folder()
         let (east, west) = (try folder.authority("east"), try folder.authority("west"))
-        #expect(try LedgerAuthority(east.bundle) == LedgerAuthority(east.bundle))
-        #expect(try LedgerAuthority(east.bundle) != LedgerAuthority(west.bundle))
+        let none = DenyBook(mesh: "weft.test")
+        func authority(
+            _ bundle: TrustBundle, _ denials: DenyBook? = nil
+        ) throws -> LedgerAuthority {
+            try LedgerAuthority(bundle, denials: denials ?? none)
+        }
+        #expect(try authority(east.bundle) == authority(east.bundle))
+        #expect(try authority(east.bundle) != authority(west.bundle))
+        var denials = none
+        try denials.denyLocally(entry(.authority(keyIdentifier: [1])))
+        #expect(try authority(east.bundle) != authority(east.bundle, denials))
+    }
+
+    private func entry(_ subject: DenySubject) throws -> DenyEntry {
+        try DenyEntry(subject, reason: "lost", since: Date(), until: Date() + 3_600)
+    }
+
+    @Test("not with an intermediate that is denied; the one after it counts again")
+    func denied() throws {
+        let folder = try Folder()
+        let east = try folder.authority("east")
+        var denials = DenyBook(mesh: "weft.test")
+        let stolen = CertificateLife(east.chain[0]).keyIdentifier
+        try denials.denyLocally(entry(.authority(keyIdentifier: stolen)))
+        let tomorrow = Date() + 86_400
+        #expect(try !isBelieved(east, until: tomorrow, by: east.bundle, denials: denials))
+        #expect(try isBelieved(east.renewed(), until: tomorrow, by: east.bundle, denials: denials))
     }
 }

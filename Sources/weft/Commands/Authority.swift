@@ -10,6 +10,7 @@ struct AuthorityCommand: ParsableCommand {
         commandName: "ca", abstract: "The certificate authority of this cluster.",
         subcommands: [
             Initialise.self, Issue.self, Request.self, Install.self, Renew.self, Verify.self,
+            Lives.self, Log.self, Deny.self, Allow.self, Denied.self,
         ])
 
     /// Which cluster, and where its trust folder is.
@@ -49,33 +50,10 @@ struct AuthorityCommand: ParsableCommand {
             let authority = try CertificateAuthority.create(
                 cluster: options.cluster, mesh: options.mesh, in: options.authorityFolder,
                 areNamesConstrained: !withoutNameConstraints)
+            try options.recordCertificate(of: authority, "a new authority")
             let answer = try AuthorityAnswer(authority)
             try saveBundle(answer.bundle, in: options.trust)
             try output.show(answer) { $0.text }
-        }
-    }
-
-    struct Issue: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "issue", abstract: "Give a node a key and a certificate for 24 hours.")
-
-        @Argument(help: ArgumentHelp("The node's name.", valueName: "node"))
-        var node: String
-        @OptionGroup var options: Options
-        @Option(
-            help: ArgumentHelp(
-                "The node's folder of trust. Default: the authority's own.", valueName: "folder"))
-        var out: String?
-
-        func run() throws {
-            let authority = try CertificateAuthority.load(
-                cluster: options.cluster, mesh: options.mesh, from: options.authorityFolder)
-            let credentials = try NodeCredentials.issue(node: node, by: authority)
-            let folder = out ?? options.trust
-            try makeFolder(folder)
-            try credentials.save(in: folder)
-            try saveBundle(try authority.bundle.pem(), in: folder)
-            Console.out("\(folder)/\(NodeCredentials.fileName): \(credentials)\n")
         }
     }
 }

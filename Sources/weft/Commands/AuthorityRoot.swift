@@ -55,6 +55,7 @@ extension AuthorityCommand {
             let authority = try CertificateAuthority.installIntermediate(
                 readText(certificate), root: readText(root), cluster: options.cluster,
                 mesh: options.mesh, in: options.authorityFolder)
+            try options.recordCertificate(of: authority, "installed")
             let answer = try AuthorityAnswer(authority)
             try saveBundle(answer.bundle, in: options.trust)
             try output.show(answer) { $0.text }
@@ -71,7 +72,9 @@ extension AuthorityCommand {
         func run() throws {
             let authority = try CertificateAuthority.load(
                 cluster: options.cluster, mesh: options.mesh, from: options.authorityFolder)
-            Console.out("\(try authority.renewed())\n")
+            let renewed = try authority.renewed()
+            try options.recordCertificate(of: renewed, "renewed")
+            Console.out("\(renewed)\n")
         }
     }
 

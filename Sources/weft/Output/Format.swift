@@ -61,6 +61,11 @@ enum Format {
 
     static func yes(_ flag: Bool) -> String { flag ? "yes" : "no" }
 
+    /// `2026-11-22T12:30:01Z`.
+    static func date(unixSeconds: Int64) -> String {
+        Date(timeIntervalSince1970: Double(unixSeconds)).ISO8601Format()
+    }
+
     /// `2026-11-22T12:30:01.250Z`.
     static func time(unixMilliseconds: Int64) -> String {
         Date(timeIntervalSince1970: Double(unixMilliseconds) / 1000)

@@ -26,6 +26,7 @@ let modelTargets: [FuzzTarget] = [
     case .relays: try check(rest, as: RelaySetRecord.self)
     case .statement: try check(rest, as: StatementRecord.self)
     case .peer: try check(rest, as: PeerRecord.self)
+    case .deny: try check(rest, as: DenyListRecord.self)
     }
 }
 
@@ -64,6 +65,7 @@ private func check<Record: LedgerRecord>(_ bytes: [UInt8], as: Record.Type) thro
                     node: "node-1")
             ]),
         RelaySetRecord(generation: 7, relays: ["node-1", "node-3"]),
+        DenyListRecord(sealed: [1, 2, 3]),
     ]
     return try records.map { record in
         guard let kind = RecordKind.allCases.firstIndex(of: type(of: record).kind)
