@@ -114,6 +114,28 @@ public struct AdminClient: Sendable {
         return try decode(
             CertifyAnswer.self, from: try await exchange(path, .POST, adminJSON(request)), path)
     }
+
+    /// How far the agent's node is with leaving its cluster.
+    public func departure() async throws -> DepartureStatus { try await get("/v1/node/departure") }
+
+    /// Begins to leave the cluster, or stays after all; needs the administration socket.
+    public func depart(_ request: DepartureRequest) async throws -> DepartureStatus {
+        let path = "/v1/node/departure"
+        return try decode(
+            DepartureStatus.self, from: try await exchange(path, .POST, adminJSON(request)), path)
+    }
+
+    /// The node's gossip keys, the newest last.
+    public func gossipKeys() async throws -> [GossipKeyStatus] {
+        try await get("/v1/node/gossip-keys")
+    }
+
+    /// Gives the node's gossip key a successor; needs the administration socket.
+    public func rotateGossipKey() async throws -> [GossipKeyStatus] {
+        let path = "/v1/node/gossip-keys"
+        return try decode(
+            [GossipKeyStatus].self, from: try await exchange(path, .POST, []), path)
+    }
 }
 
 extension AdminClient {

@@ -44,4 +44,12 @@ public protocol AdminProvider: JoiningProvider {
     func allow(_ request: AllowRequest) async throws
     /// Certifies a node's key; `conflict` on a node that doesn't hold the authority.
     func certify(_ request: CertifyRequest) async throws -> CertifyAnswer
+    /// How far this node is with leaving its cluster.
+    func departure() async throws -> DepartureStatus
+    /// Begins to leave the cluster, or stays after all; returns at once.
+    func depart(_ request: DepartureRequest) async throws -> DepartureStatus
+    /// This node's gossip keys, the newest last.
+    func gossipKeys() async throws -> [GossipKeyStatus]
+    /// Gives the gossip key a successor; `conflict` while that is under way already.
+    func rotateGossipKey() async throws -> [GossipKeyStatus]
 }

@@ -46,6 +46,8 @@ private func addReading(_ provider: any AdminProvider, to router: Router<BasicRe
         return try json(
             try await untilShutdown { try await provider.why(cluster: cluster, node: node) })
     }
+    router.answer("/v1/node/departure") { try await provider.departure() }
+    router.answer("/v1/node/gossip-keys") { try await provider.gossipKeys() }
     router.answer("/v1/services") { try await provider.services() }
     router.get("/v1/services/{namespace}/{name}") { _, context in
         let object = try objectName(context)
@@ -119,6 +121,15 @@ private func addAdministration(
         let wish = try await body(CertifyRequest.self, of: request)
         return try json(
             try await untilShutdown { try await provider.certify(wish) }, status: .created)
+    }
+    router.post("/v1/node/departure") { request, _ in
+        try check()
+        let departure = try await body(DepartureRequest.self, of: request)
+        return try json(try await untilShutdown { try await provider.depart(departure) })
+    }
+    router.post("/v1/node/gossip-keys") { _, _ in
+        try check()
+        return try json(try await untilShutdown { try await provider.rotateGossipKey() })
     }
 }
 

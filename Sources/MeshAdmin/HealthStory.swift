@@ -10,6 +10,8 @@ public struct HealthStory: Codable, Hashable, Sendable {
     public var weight: UInt8
     /// Of a cluster; nil: it doesn't say.
     public var capacity: CapacityStatus?
+    /// Of a silent cluster, in a sentence: what others know of it; nil while nothing is known.
+    public var hearsay: String?
     /// Of a node of this node's own cluster.
     public var membership: MembershipStatus?
     /// To the cluster, or to the node.
@@ -32,7 +34,8 @@ public struct HealthStory: Codable, Hashable, Sendable {
 
     public init(
         subject: String, verdict: VerdictName, sinceSeconds: Double, weight: UInt8,
-        capacity: CapacityStatus? = nil, membership: MembershipStatus?, paths: [PathStatus],
+        capacity: CapacityStatus? = nil, hearsay: String? = nil,
+        membership: MembershipStatus?, paths: [PathStatus],
         events: [Event]
     ) {
         self.subject = subject
@@ -40,6 +43,7 @@ public struct HealthStory: Codable, Hashable, Sendable {
         self.sinceSeconds = sinceSeconds
         self.weight = weight
         self.capacity = capacity
+        self.hearsay = hearsay
         self.membership = membership
         self.paths = paths
         self.events = events

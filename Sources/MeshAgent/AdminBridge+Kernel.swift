@@ -266,6 +266,6 @@ extension AdminBridge {
                 samples: faults.sorted { $0.key < $1.key }.map {
                     Sample(Double($0.value), labels: [.init("kind", $0.key)])
                 }),
-        ] + trustMetrics()
+        ] + gossipMetrics(transport, await health.membershipCounters) + trustMetrics()
     }
 }

@@ -160,9 +160,13 @@ extension AdminBridge {
                 text: entry.text)
         }
         guard let node else {
+            let age = await state.core.synchroniser.age(of: id, at: .bootNow)
+            let confirmed = age.map { "; its state was last confirmed \(Int($0.seconds)) s ago" }
+            let hearsay = await health.hearsay[id].map { $0.sentence + (confirmed ?? "") }
             return HealthStory(
                 subject: cluster, verdict: status.verdict, sinceSeconds: status.sinceSeconds,
-                weight: status.weight, capacity: status.capacity, membership: nil,
+                weight: status.weight, capacity: status.capacity,
+                hearsay: hearsay, membership: nil,
                 paths: status.paths, events: history)
         }
         let known = try await nodes().first { $0.cluster.name == cluster && $0.name == node }

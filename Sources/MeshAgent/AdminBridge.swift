@@ -29,6 +29,7 @@ struct AdminBridge: AdminProvider {
     let reconciliation: ReconcileService
     let statistics: TransportStatistics
     let hub: FlowHub<FlowEvent>
+    let socket: DatagramSocket
 
     func nodes() async throws -> [NodeStatus] {
         let tables = store.snapshot()

@@ -107,6 +107,7 @@ public enum Agent {
         let startedAt = Instant.monotonicNow
         let peers = peerFolder.peers
         let drainFile = DurableFile(path: configuration.paths.state + "/drain")
+        let departureFile = DurableFile(path: configuration.paths.state + "/departure")
         let isRestart = !datapath.frontendKeys().isEmpty
         let store = MeshStore()
         let statistics = TransportStatistics()
@@ -148,6 +149,7 @@ public enum Agent {
         // Before the first report: what it lacked would be gone from the ledger.
         let desk = try makeDesk(configuration, authority, core)
         core.trustRecords = try desk?.records() ?? [:]
+        core.resume(try readDeparture(departureFile), into: &effects)
         let owners = Set([configuration.cluster] + peers.map(\.id))
         for stored in recovered.ledgers where owners.contains(stored.owner) {
             core.restore(
@@ -182,6 +184,8 @@ public enum Agent {
             endpoints: endpoints, health: health, healthInputs: healthInputs, ender: ender,
             journal: journal, leaseStore: leaseStore,
             store: configuration.publisher.store == .etcd ? commits : nil, drainFile: drainFile,
+            departureFile: departureFile,
+            census: ConnectionCensus(datapath: datapath, endpoints: endpoints),
             authority: authority, log: log)
         let reconciliation = ReconcileService(
             store: store, datapath: datapath, isRestart: isRestart, log: log)
@@ -200,7 +204,7 @@ public enum Agent {
             configuration: configuration, startedAt: startedAt, store: store, datapath: datapath,
             endpointManager: endpoints, state: state, health: health, backends: backends,
             trust: trustFiles, mesh: mesh, denying: denying, links: links, authority: authority,
-            reconciliation: reconciliation, statistics: statistics, hub: hub)
+            reconciliation: reconciliation, statistics: statistics, hub: hub, socket: socket)
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
@@ -247,7 +251,7 @@ public enum Agent {
             guard let node = NodeID(cluster: configuration.cluster, name: member.name)
             else { continue }
             switch datapath.nodeWord(node).verdict {
-            case .up: judged[member.name] = true
+            case .up, .draining: judged[member.name] = true
             case .unreachable: judged[member.name] = false
             default: break
             }
@@ -321,6 +325,15 @@ public enum Agent {
                     of: configuration, bundle: authority.authority.bundle, core: core,
                     former: former)
             })
+    }
+
+    private static func readDeparture(_ file: DurableFile) throws -> NodeDeparture {
+        guard let text = try file.read() else { return NodeDeparture() }
+        guard let departure = NodeDeparture(text) else {
+            throw ConfigurationError(
+                file.path, "is not a phase and a number of seconds; remove it to take flows again")
+        }
+        return departure
     }
 
     private static func readDrain(_ file: DurableFile) throws -> DrainDeclaration {

@@ -73,7 +73,8 @@ struct HealthHistory: Sendable {
             note(
                 cluster, at: now,
                 "\(from) → \(to): of \(evidence.counted) paths \(evidence.up) up, "
-                    + "\(evidence.suspect) suspect or down, \(evidence.missed) heartbeats missing; "
+                    + "\(evidence.suspect) suspect or down, \(evidence.missed) heartbeats missing"
+                    + (evidence.isContradicted ? ", most backends don't answer; " : "; ")
                     + Self.consequence(of: to))
         case .selfDoubtBegan(let silent, let inUse):
             for cluster in silent {
@@ -114,11 +115,13 @@ struct HealthHistory: Sendable {
     }
 
     mutating func note(_ change: NodeChange, at now: Instant) {
-        note(
-            change.node.cluster, node: change.node.name, at: now,
-            change.word.verdict == .unreachable
-                ? "is dead: its backends get no new flows, open ones are reset"
-                : "is live: its backends are used")
+        let text =
+            switch change.word.verdict {
+            case .unreachable: "is dead: its backends get no new flows, open ones are reset"
+            case .draining: "leaves: its backends get no new flows, open ones finish"
+            default: "is live: its backends are used"
+            }
+        note(change.node.cluster, node: change.node.name, at: now, text)
     }
 }
 

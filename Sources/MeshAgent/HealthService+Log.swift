@@ -40,6 +40,16 @@ extension HealthService {
         }
     }
 
+    func note(_ change: NodeChange) {
+        let text: Logger.Message =
+            switch change.word.verdict {
+            case .unreachable: "A node is dead"
+            case .draining: "A node leaves"
+            default: "A node is live"
+            }
+        log.notice(text, metadata: ["node": "\(change.node)"])
+    }
+
     func note(_ event: PathEvent) {
         switch event {
         case .stateChanged(let path, let from, let to, let missed):

@@ -34,6 +34,8 @@ actor HealthService: Service {
         var clusters: [ClusterID] = []
         var inUse: [ClusterID] = []
         var nodes: [NodeID] = []
+        /// Of these, who says that it leaves; never this one.
+        var draining: [NodeID] = []
         /// As clusters announce them; of those that announced none yet, the paths tell.
         var relaySets: [ClusterID: RelaySetRecord] = [:]
         /// The other nodes of the own cluster.
@@ -56,35 +58,40 @@ actor HealthService: Service {
 
     private let loop: any EventLoop
     private let instance: UInt64
-    private let own: NodeID
+    let own: NodeID
     private nonisolated let socket: DatagramSocket
-    private let datapath: any Datapath
+    let datapath: any Datapath
     let parameters: ReachabilityParameters
     let log: Logger
     private nonisolated let inputs: AsyncStream<HealthInput>
     private nonisolated let suspicions: AsyncStream<Suspicion>
     private let continuation: AsyncStream<Event>.Continuation
-    private var plan = Plan()
+    var plan = Plan()
     /// Of the plan's paths, and of those that are kept a while longer.
     private var addresses: [PathID: TransportAddress] = [:]
-    private var monitor: PathMonitor
-    private var verdicts: VerdictEngine
-    private var liveness: NodeLiveness
-    private var membership: Membership
+    var monitor: PathMonitor
+    var verdicts: VerdictEngine
+    var liveness: NodeLiveness
+    var membership: Membership
     /// Accused nodes whose kernels have answered.
-    private var vouched: Set<NodeID> = []
+    var vouched: Set<NodeID> = []
     /// Names of the own cluster's nodes by what testimonies call them.
-    private var names: [UInt64: String] = [:]
+    var names: [UInt64: String] = [:]
     /// How far this node's replicas are, to compare with what heartbeats say.
     private var positions: [ClusterID: Position] = [:]
     private var heads: [ClusterID: Position] = [:]
+    /// Whether this node has left, or leaves, by its operator's wish.
+    var departure = NodeDeparture.Phase.serving
+    let profile: HealthProfile
     private var timer: Scheduled<Void>?
     private(set) var verdictSince: [ClusterID: Instant] = [:]
-    private(set) var nodeSince: [NodeID: Instant] = [:]
+    /// Of clusters that are silent.
+    private(set) var hearsay: [ClusterID: Hearsay] = [:]
+    var nodeSince: [NodeID: Instant] = [:]
     /// The newest report of each relay of the own cluster.
     private(set) var reports: [String: RelayReport] = [:]
     private(set) var reportedAt: [String: Instant] = [:]
-    private(set) var history = HealthHistory()
+    var history = HealthHistory()
 
     init(
         loop: any EventLoop, own: NodeID, instance: UInt64, profile: HealthProfile,
@@ -99,6 +106,7 @@ actor HealthService: Service {
         self.inputs = inputs
         self.suspicions = suspicions
         self.datapath = datapath
+        self.profile = profile
         parameters = profile.reachability
         self.log = log
         monitor = PathMonitor(
@@ -118,7 +126,7 @@ actor HealthService: Service {
         ) { [datapath] _ in datapath.renewLease(of: instance, at: .monotonicNow) }
         defer { renewal.cancel() }
         restoreOwnCluster(at: .monotonicNow)
-        datapath.setNode(own, LivenessWord(verdict: .up, weight: .max, generation: 0))
+        restoreOwnNode()
         await withDiscardingTaskGroup { group in
             group.addTask { await self.serve(self.socket.heartbeats) { $0.receive($1) } }
             group.addTask { await self.serve(self.socket.gossip) { $0.receive($1) } }
@@ -162,6 +170,8 @@ actor HealthService: Service {
         case .announce(let relaySet, let head, let rollup):
             monitor.announce(head: head, rollup: rollup, relaySetGeneration: relaySet)
         case .declare(let drain): declare(drain)
+        case .departure(let phase): take(phase)
+        case .heardSay(let hearsay, let cluster): take(hearsay, of: cluster)
         case .workload(let workload):
             membership.workload = workload
             monitor.announce(membership.totalWorkload)
@@ -185,6 +195,7 @@ actor HealthService: Service {
             datapath.setNode(node, liveness.word(of: node) ?? held)
         }
         for node in self.plan.nodes where !plan.nodes.contains(node) { liveness.remove(node) }
+        apply(liveness.setDraining(plan.draining, at: now))
         for (cluster, set) in plan.relaySets where set != self.plan.relaySets[cluster] {
             history.note(set, of: cluster, at: now)
         }
@@ -194,12 +205,7 @@ actor HealthService: Service {
             (plan.members.keys + [own]).map { (Testimony.hash(of: $0.name), $0.name) }
         ) { first, _ in first }
         socket.install(roster: plan.members.mapValues(\.keys))
-        gossip(at: now) { effects in
-            membership.configure(
-                roster: [own.name] + plan.members.keys.map(\.name),
-                witnesses: plan.paths.filter { $0.path.local == own.name }.map(\.path.remote),
-                at: now, into: &effects)
-        }
+        configureMembership(at: now)
         act(at: now) { effects, verdictEffects in
             verdicts.use(plan.inUse, at: now, into: &verdictEffects)
             monitor.configure(plan.paths, at: now, into: &effects)
@@ -208,11 +214,19 @@ actor HealthService: Service {
         addresses = addresses.filter { beating.contains($0.key) }
     }
 
+    /// What third clusters know of a silent one, for people: no verdict depends on it.
+    private func take(_ hearsay: Hearsay?, of cluster: ClusterID) {
+        self.hearsay[cluster] = hearsay
+        guard let hearsay else { return }
+        history.note(cluster, at: .monotonicNow, hearsay.sentence)
+    }
+
     /// A cluster is no peer any more. Should it come again it is as new; only its generation goes on,
     /// for there may be flows of former ones.
     private func forget(_ cluster: ClusterID) {
         verdicts.remove(cluster)
         verdictSince[cluster] = nil
+        hearsay[cluster] = nil
         positions[cluster] = nil
         heads[cluster] = nil
         datapath.setCluster(
@@ -236,71 +250,7 @@ actor HealthService: Service {
         }
     }
 
-    /// Nodes of the own cluster that are dead, as this relay tells other clusters.
-    var ownDead: [NodeID] { liveness.ownDead }
-
     // MARK: -
-
-    private func receive(_ arrival: HeartbeatArrival) {
-        let path = PathID(local: own.name, remote: arrival.peer)
-        let beat: Heartbeat
-        do {
-            beat = try Heartbeat(encoded: arrival.plaintext)
-        } catch {
-            log.debug(
-                "A heartbeat can't be read",
-                metadata: ["peer.node": "\(arrival.peer)", "error": "\(error)"])
-            return
-        }
-        apply(liveness.hear(arrival.peer, at: arrival.arrival))
-        gossip { effects in
-            for testimony in beat.testimonies {
-                guard let name = names[testimony.nameHash] else { continue }
-                membership.testify(
-                    about: name, isHeard: testimony.isHeard, by: arrival.peer, at: .monotonicNow,
-                    into: &effects)
-            }
-        }
-        act { effects, _ in
-            monitor.receive(beat, on: path, at: .monotonicNow, into: &effects)
-        }
-    }
-
-    private func receive(_ arrival: GossipArrival) {
-        let now = Instant.monotonicNow
-        gossip(at: now) { effects in
-            membership.receive(
-                arrival.plaintext, from: arrival.peer.name, at: now, into: &effects)
-        }
-        schedule()
-    }
-
-    /// Connections to many backends of a node or a cluster got no answer: said so, and a node's kernel
-    /// is no longer taken at its word. Never proof by itself.
-    private func take(_ suspicion: Suspicion) {
-        let now = Instant.monotonicNow
-        let text =
-            suspicion.isRaised
-            ? "connections to \(suspicion.silent) of \(suspicion.known) of its backends get no answer"
-            : "connections to its backends are answered again"
-        switch suspicion.subject {
-        case .node(let node):
-            history.note(node.cluster, node: node.name, at: now, text)
-            apply(liveness.contradict(node, suspicion.isRaised, at: now))
-            schedule()
-        case .cluster(let cluster): history.note(cluster, at: now, text)
-        }
-    }
-
-    private func receive(_ answer: ResponderAnswer) {
-        if vouched.insert(answer.peer).inserted {
-            history.note(
-                answer.peer.cluster, node: answer.peer.name, at: answer.arrival,
-                "its kernel answers: only its agent is silent, for ten seconds at most")
-        }
-        apply(liveness.answered(answer.peer, at: answer.arrival))
-        schedule()
-    }
 
     /// Asks the kernels of accused nodes whether only their agents are silent.
     private func probe(at now: Instant) {
@@ -320,7 +270,7 @@ actor HealthService: Service {
         }
     }
 
-    private func act(
+    func act(
         at now: Instant = .monotonicNow,
         _ body: (inout PathEffects, inout VerdictEffects) -> Void
     ) {
@@ -345,7 +295,7 @@ actor HealthService: Service {
     }
 
     /// Sends what the membership wants sent, and goes by what it believes.
-    private func gossip(
+    func gossip(
         at now: Instant = .monotonicNow, _ body: (inout MembershipEffects) -> Void
     ) {
         var effects = MembershipEffects()
@@ -415,15 +365,13 @@ actor HealthService: Service {
         }
     }
 
-    private func apply(_ changes: [NodeChange]) {
+    func apply(_ changes: [NodeChange]) {
         for change in changes {
             datapath.setNode(change.node, change.word)
             let now = Instant.monotonicNow
             nodeSince[change.node] = now
             history.note(change, at: now)
-            log.notice(
-                change.word.verdict == .unreachable ? "A node is dead" : "A node is live",
-                metadata: ["node": "\(change.node)"])
+            note(change)
             continuation.yield(.node(change))
         }
         guard changes.contains(where: { $0.node.cluster == own.cluster }) else { return }
@@ -432,7 +380,7 @@ actor HealthService: Service {
                 .deadNodes(Message.DeadNodes(relay: own, names: liveness.ownDead.map(\.name)))))
     }
 
-    private func schedule() {
+    func schedule() {
         probe(at: .monotonicNow)
         timer?.cancel()
         let wakes = [
@@ -445,12 +393,4 @@ actor HealthService: Service {
             _ = Task { await self?.wake() }
         }
     }
-
-    /// What clusters last said of their capacity, and the share of full weight that it leaves them.
-    var capacities: [ClusterID: (workload: Workload, share: Double)] {
-        verdicts.clusters.reduce(into: [:]) { $0[$1] = verdicts.capacity(of: $1) }
-    }
-
-    /// How the nodes of the own cluster hold each other, this one included.
-    var members: [MemberStatus] { membership.statuses }
 }

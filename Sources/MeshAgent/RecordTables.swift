@@ -221,7 +221,8 @@ struct RecordTables {
         let row = NodeRow(
             id: id, outerAddresses: record.outerAddresses, podPrefixes: record.podPrefixes,
             zone: record.zone, isRelay: record.isRelay,
-            gossipKeys: cluster == own.cluster ? record.gossipKeys : [], isLocal: id == own)
+            gossipKeys: cluster == own.cluster ? record.gossipKeys : [],
+            isDraining: record.isDraining, isLocal: id == own)
         return { $0.nodes.upsert(row) }
     }
 

@@ -43,19 +43,20 @@ extension StateCore {
     mutating func keepRelays(at now: Instant, into effects: inout [StateEffect]) {
         guard isOpen else { return }
         let members = configuration.members.map(\.name)
-        let candidates = store.read { tables in
+        let nodes = store.read { tables in
             members.compactMap { name in
                 NodeID(cluster: configuration.cluster, name: name).flatMap { tables.nodes[$0] }
-                    .map { RelayCandidate(name: name, zone: $0.zone) }
             }
         }
         let held = tables.relaySets[configuration.cluster]
         // The first word is said when everybody has been heard: until then the configured ones do.
         if held == nil, now - startedAt <= Self.completionPatience,
-            candidates.count < members.count || !relayKeeper.knows(members)
+            nodes.count < members.count || !relayKeeper.knows(members)
         {
             return
         }
+        let candidates = nodes.filter { !$0.isDraining }
+            .map { RelayCandidate(name: $0.id.name, zone: $0.zone) }
         guard let set = relayKeeper.next(after: held, among: candidates, at: now) else { return }
         effects.append(.note(.relaysChosen(set)))
         publish([.put(set)], into: &effects)

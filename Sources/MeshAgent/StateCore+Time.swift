@@ -49,6 +49,7 @@ extension StateCore {
             }
             fetchRelaySets(into: &effects)
             callBack(at: now, into: &effects)
+            judgeSilences(at: now, into: &effects)
             readmit(into: &effects)
             updateInterest(into: &effects)
             publish(publisher?.tick(at: now) ?? [], into: &effects)
@@ -156,6 +157,7 @@ extension StateCore {
         let nodes = store.read { $0.nodes.rows }
         var plan = HealthService.Plan(
             clusters: peers.map(\.id), inUse: inUse.sorted(), nodes: nodes.map(\.id),
+            draining: nodes.filter { $0.isDraining && !$0.isLocal }.map(\.id),
             relaySets: tables.relaySets)
         for node in nodes where node.id.cluster == configuration.cluster && !node.isLocal {
             plan.members[node.id] = HealthService.Plan.Member(

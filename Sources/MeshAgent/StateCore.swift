@@ -54,6 +54,8 @@ struct StateCore {
     var frozen: Set<ClusterID> = []
     var isComplete = false
     var drain: DrainDeclaration
+    var departure = NodeDeparture()
+    var silences: [ClusterID: Silence] = [:]
     var ownReport = OwnReport()
     /// Whether this node knows what to report: until then nobody may take its silence for a report.
     var hasSpoken = false
@@ -304,7 +306,8 @@ extension StateCore {
         let node = NodeRecord(
             name: configuration.node.name, outerAddresses: [configuration.underlay],
             podPrefixes: configuration.podPrefixes, zone: configuration.zone,
-            isRelay: configuredRelays.contains(configuration.node.name), gossipKeys: gossipKeys)
+            isRelay: configuredRelays.contains(configuration.node.name), gossipKeys: gossipKeys,
+            isDraining: departure.phase != .serving)
         records[node.key] = node.encoded
         for (object, endpoint) in endpoints {
             let labels = endpoint.labels.merging(folder.podLabels[object] ?? [:]) { $1 }

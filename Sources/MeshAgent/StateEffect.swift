@@ -26,6 +26,9 @@ enum StateEffect: Sendable {
     case persistDrain(DrainDeclaration)
     /// What ``RecordTables/denyLists`` holds reads differently.
     case denyListsChanged
+    case persistDeparture(NodeDeparture)
+    /// This node's own record reads differently now.
+    case tellOwnNode
     /// ``StateCore/linkTargets`` may be others.
     case dial
     case note(StateNote)
@@ -38,6 +41,9 @@ enum HealthInput: Sendable {
     case moved(ClusterID, Position)
     case announce(relaySet: UInt64, head: Position, rollup: RollupHash)
     case declare(DrainDeclaration)
+    case departure(NodeDeparture.Phase)
+    /// Nil when the cluster is no longer silent.
+    case heardSay(Hearsay?, of: ClusterID)
     /// What this node can do, and does; nil: it can't tell.
     case workload(Workload?)
 }
@@ -54,6 +60,7 @@ enum StateNote: Sendable {
     case frozen(ClusterID, Position)
     case thawed(ClusterID, Position)
     case relaysChosen(RelaySetRecord)
+    case departure(NodeDeparture.Phase, waitsFor: [String])
     case publisherLost
     case publisherBack
     case leaseAcquired(token: UInt64)

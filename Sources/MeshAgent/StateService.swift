@@ -39,7 +39,7 @@ actor StateService: Service {
     let socket: DatagramSocket
     private let folder: FolderWatcher
     private let endpoints: EndpointManager
-    private let health: HealthService
+    let health: HealthService
     private let healthInputs: AsyncStream<HealthInput>.Continuation
     private let ender: FlowEnder
     let journal: StateJournal
@@ -48,6 +48,8 @@ actor StateService: Service {
     /// Where batches go that are kept in a shared store.
     let store: AsyncStream<PublishedBatch>.Continuation?
     private let drainFile: DurableFile
+    private let departureFile: DurableFile
+    let census: ConnectionCensus
     /// Set on nodes that hold the CA.
     private let authority: AuthorityService?
     /// What the authority answered to this node's requests. One reader; only the newest waits.
@@ -75,9 +77,9 @@ actor StateService: Service {
     private(set) var hasReadFolder = false
     private(set) var linkViews: [LinkID: LinkView] = [:]
     /// The latest refusal by the peer's name, or by its address if it proved none.
-    private(set) var refusals: [String: Refusal] = [:]
+    var refusals: [String: Refusal] = [:]
     /// Ledger messages that were rejected.
-    private(set) var rejections: [Rejection: UInt64] = [:]
+    var rejections: [Rejection: UInt64] = [:]
 
     struct Rejection: Hashable, Comparable {
         /// Nil for a link that is gone.
@@ -101,6 +103,7 @@ actor StateService: Service {
         healthInputs: AsyncStream<HealthInput>.Continuation, ender: FlowEnder,
         journal: StateJournal, leaseStore: (any LeaseStore)?,
         store: AsyncStream<PublishedBatch>.Continuation?, drainFile: DurableFile,
+        departureFile: DurableFile, census: ConnectionCensus,
         authority: AuthorityService?, log: Logger
     ) {
         self.authority = authority
@@ -121,6 +124,8 @@ actor StateService: Service {
         self.leaseStore = leaseStore
         self.store = store
         self.drainFile = drainFile
+        self.departureFile = departureFile
+        self.census = census
         self.log = log
         first = effects
     }
@@ -135,6 +140,7 @@ actor StateService: Service {
             group.addTask { await self.followTime() }
             group.addTask { await self.followLease() }
             group.addTask { await self.followGossipKeys() }
+            group.addTask { await self.followDeparture() }
         }
         await resign()
         do {
@@ -213,17 +219,6 @@ actor StateService: Service {
         }
     }
 
-    private func note(_ refusal: LinkRefusal, at now: Instant) {
-        guard !refusal.reason.isRoutine else { return }
-        count("link_refused")
-        refusals = refusals.filter { now - $0.value.last < Refusal.lifetime }
-        let name = refusal.peer.map { "\($0)" } ?? refusal.remote.map { "\($0.address)" }
-        guard let name, refusals[name] != nil || refusals.count < Refusal.maximum else { return }
-        let reason = "\(refusal.reason)"
-        let known = refusals[name].flatMap { $0.reason == reason ? $0.since : nil }
-        refusals[name] = Refusal(reason: reason, since: known ?? now, last: now)
-    }
-
     private func followFolder() async {
         for await snapshot in folder.snapshots.cancelOnGracefulShutdown() {
             for problem in snapshot.problems where !manifests.problems.contains(problem) {
@@ -250,6 +245,9 @@ actor StateService: Service {
             case .tellOthers(let message):
                 step { core, effects in core.tellOthers(message, into: &effects) }
             case .cluster(let change):
+                step { core, effects in
+                    core.noteVerdict(change, at: .bootNow, into: &effects)
+                }
                 guard change.endsFlows else { continue }
                 let gone = core.store.read { tables in
                     tables.clusters[change.cluster]?.podPrefixes ?? []
@@ -354,6 +352,8 @@ actor StateService: Service {
         case .denyListsChanged: denyListsChanged.yield()
         case .persistDrain(let drain):
             persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
+        case .persistDeparture(let departure): persist("\(departure)", in: departureFile)
+        case .tellOwnNode: endpointsChanged()
         case .dial: links.updateTargets(core.linkTargets)
         case .note(let note): self.note(note)
         }
@@ -394,80 +394,4 @@ actor StateService: Service {
     }
 
     func count(_ what: String) { counters[what, default: 0] += 1 }
-
-    private func note(_ note: StateNote) {
-        switch note {
-        case .linkUp(let node): log.info("A link is up", metadata: ["peer.node": "\(node)"])
-        case .linkDown(let node): log.info("A link is down", metadata: ["peer.node": "\(node)"])
-        case .undecodable(let node, let fault):
-            count("message_undecodable")
-            log.warning(
-                "A message can't be read",
-                metadata: ["peer.node": "\(node)", "error": "\(fault)"])
-        case .outOfTurn(let node, let what):
-            count("message_out_of_turn")
-            log.warning(
-                "A node speaks of what isn't its own",
-                metadata: ["peer.node": "\(node)", "message": "\(what)"])
-        case .rejected(let reason, let node):
-            count("ledger_rejected")
-            let sender = node.map(String.init(describing:)) ?? "-"
-            let rejection = Rejection(node: node, reason: reason.label)
-            let isNew = rejections[rejection] == nil
-            rejections[rejection, default: 0] += 1
-            log.log(
-                level: isNew ? .warning : .debug, "A ledger message is rejected",
-                metadata: ["peer.node": "\(sender)", "reason": "\(reason)"])
-        case .refused(let cluster, let reason):
-            count("record_refused")
-            log.warning(
-                "A record is refused",
-                metadata: ["peer.cluster": "\(cluster)", "reason": "\(reason)"])
-        case .frozen(let cluster, let position):
-            log.error(
-                "A cluster signed two histories: its state stays as it is until its next epoch",
-                metadata: ["peer.cluster": "\(cluster)", "position": "\(position)"])
-        case .thawed(let cluster, let position):
-            log.notice(
-                "A frozen cluster goes on",
-                metadata: ["peer.cluster": "\(cluster)", "position": "\(position)"])
-        case .relaysChosen(let set):
-            log.notice(
-                "This cluster's relays change",
-                metadata: [
-                    "relays": "\(set.relays.joined(separator: ","))",
-                    "generation": "\(set.generation)",
-                ])
-        case .publisherLost:
-            log.warning("The publisher doesn't answer: going by the nodes' own reports")
-        case .publisherBack: log.notice("The publisher answers")
-        case .leaseAcquired(let token):
-            log.notice("This node holds the publisher's lease", metadata: ["token": "\(token)"])
-        case .leaseLost(let reason):
-            log.warning("The publisher's lease is lost", metadata: ["reason": "\(reason)"])
-        case .leaseUnanswered(let error):
-            count("lease_unanswered")
-            log.debug("The lease store doesn't answer", metadata: ["error": "\(error)"])
-        case .delegationFailed(let error):
-            log.error(
-                "The cluster's CA can't delegate the ledger", metadata: ["error": "\(error)"])
-        case .restored(let owner, let position, let records):
-            log.notice(
-                "A ledger is read from disk",
-                metadata: [
-                    "cluster": "\(owner)", "position": "\(position)", "records": "\(records)",
-                ])
-        case .unrestored(let owner, let fault):
-            count("journal_unusable")
-            log.error(
-                "A ledger on disk can't be used: it comes back from other nodes",
-                metadata: ["cluster": "\(owner)", "error": "\(fault)"])
-        case .opened(let epoch):
-            log.notice("The ledger is open", metadata: ["epoch": "\(epoch)"])
-        case .publishingFailed(let fault):
-            count("publish_failed")
-            log.error("A change can't be published", metadata: ["error": "\(fault)"])
-        case .complete: log.notice("Every cluster's state is here")
-        }
-    }
 }

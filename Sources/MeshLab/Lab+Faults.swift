@@ -8,6 +8,11 @@ extension Lab {
     public struct Moment: Hashable, Sendable {
         public let began: UInt64
         public let ended: UInt64
+
+        public init(began: UInt64, ended: UInt64) {
+            self.began = began
+            self.ended = ended
+        }
     }
 
     /// Ends a cluster or a node as a power cut would: cables and agents at the same moment. The

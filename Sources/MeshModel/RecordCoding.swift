@@ -27,6 +27,7 @@ extension NodeRecord {
         writer.write(text: zone)
         writer.write(isRelay)
         writer.write(gossipKeys)
+        writer.write(isDraining)
     }
 
     public init(from reader: inout ByteReader) throws(DecodingFault) {
@@ -39,7 +40,9 @@ extension NodeRecord {
         self.init(
             name: name, outerAddresses: outer, podPrefixes: prefixes,
             zone: try reader.readText("zone"), isRelay: try reader.readBool(),
-            gossipKeys: try reader.readGossipKeys())
+            gossipKeys: try reader.readGossipKeys(),
+            // Earlier versions end here.
+            isDraining: reader.isAtEnd ? false : try reader.readBool())
     }
 }
 

@@ -117,10 +117,12 @@ public struct NodeRecord: LedgerRecord {
     public let isRelay: Bool
     /// What it gossips with inside its cluster; at most two, the newest last.
     public let gossipKeys: [GossipKey]
+    /// It leaves: no new flows, open ones finish, and no relay if another node can be.
+    public let isDraining: Bool
 
     public init(
         name: String, outerAddresses: [Address], podPrefixes: [Prefix], zone: String,
-        isRelay: Bool, gossipKeys: [GossipKey] = []
+        isRelay: Bool, gossipKeys: [GossipKey] = [], isDraining: Bool = false
     ) {
         self.name = name
         self.outerAddresses = outerAddresses
@@ -128,6 +130,7 @@ public struct NodeRecord: LedgerRecord {
         self.zone = zone
         self.isRelay = isRelay
         self.gossipKeys = gossipKeys
+        self.isDraining = isDraining
     }
 }
 

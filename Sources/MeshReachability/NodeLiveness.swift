@@ -18,6 +18,9 @@ public struct NodeChange: Hashable, Sendable {
 /// - A remote node is what its cluster's relays claim. Nobody's claim kills a node whose authenticated
 ///   beats arrive; otherwise a majority of its cluster's reachable relays must claim it.
 ///
+/// One that says that it leaves takes no new flow while it lives, and its silence after its farewell
+/// ends no open one.
+///
 /// Unknown is not dead: a node never heard keeps weight 255. The time this process was held up itself
 /// is held against nobody.
 public struct NodeLiveness: Sendable {
@@ -52,6 +55,10 @@ public struct NodeLiveness: Sendable {
         var isContradicted = false
         /// When its kernel is asked next, while there is doubt.
         var nextProbe: Instant?
+        /// By its own record.
+        var isDraining = false
+
+        var takesNothingNew: Bool { isDraining || belief == .left }
 
         var isDoubted: Bool {
             belief == .suspect || belief == .dead && word.verdict != .unreachable
@@ -82,7 +89,8 @@ public struct NodeLiveness: Sendable {
         guard nodes[node] == nil else { return }
         let start = word ?? LivenessWord(verdict: .unknown, weight: .max, generation: 0)
         nodes[node] = Node(
-            word: start, heardAt: node.cluster != own && start.verdict == .up ? now : nil)
+            word: start,
+            heardAt: node.cluster != own && [.up, .draining].contains(start.verdict) ? now : nil)
         plan(after: now)
     }
 
@@ -129,6 +137,18 @@ public struct NodeLiveness: Sendable {
         return evaluate(at: now)
     }
 
+    /// Who says in its record that it leaves, its cluster's own word; all others don't.
+    public mutating func setDraining(
+        _ draining: some Sequence<NodeID>, at now: Instant
+    ) -> [NodeChange] {
+        forgiveOversleep(at: now)
+        let draining = Set(draining)
+        for index in nodes.values.indices {
+            nodes.values[index].isDraining = draining.contains(nodes.keys[index])
+        }
+        return evaluate(at: now)
+    }
+
     /// Nodes whose kernels are to be asked now: ask again when ``nextWake`` has come.
     public mutating func takeProbes(at now: Instant) -> [NodeID] {
         guard let wake = nextWake, wake <= now else { return [] }
@@ -163,7 +183,7 @@ public struct NodeLiveness: Sendable {
 
     public func word(of node: NodeID) -> LivenessWord? { nodes[node]?.word }
 
-    /// Nodes of the own cluster that are dead or have left, sorted: what a relay claims to others.
+    /// Nodes of the own cluster that are dead, sorted: what a relay claims to others.
     public var ownDead: [NodeID] {
         nodes.elements.filter { $0.key.cluster == own && $0.value.word.verdict == .unreachable }
             .map(\.key).sorted()
@@ -192,15 +212,14 @@ public struct NodeLiveness: Sendable {
         for index in nodes.values.indices {
             let id = nodes.keys[index]
             let node = nodes.values[index]
-            guard let isLive = judge(id, node, at: now) else { continue }
             let previous = node.word
-            let wasDead = previous.verdict == .unreachable
-            let verdict: Verdict = isLive ? .up : .unreachable
-            guard previous.verdict != verdict else { continue }
+            guard let verdict = verdict(on: id, node, at: now), previous.verdict != verdict
+            else { continue }
             // A death and the return from one: open flows look again.
-            let generation = previous.generation &+ (wasDead || !isLive ? 1 : 0)
+            let isDeath = verdict == .unreachable || previous.verdict == .unreachable
             let word = LivenessWord(
-                verdict: verdict, weight: isLive ? .max : 0, generation: generation)
+                verdict: verdict, weight: verdict == .up ? .max : 0,
+                generation: previous.generation &+ (isDeath ? 1 : 0))
             nodes.values[index].word = word
             changes.append(NodeChange(node: id, word: word, previous: previous))
         }
@@ -208,17 +227,29 @@ public struct NodeLiveness: Sendable {
         return changes
     }
 
+    /// - Returns: nil if it stays as it is.
+    private func verdict(on id: NodeID, _ node: Node, at now: Instant) -> Verdict? {
+        switch judge(id, node, at: now) {
+        case false?: return .unreachable
+        case true?: return node.takesNothingNew ? .draining : .up
+        case nil:
+            // Whether it lives is as it was; it may have changed its mind.
+            if node.word.verdict == .unreachable { return nil }
+            if node.takesNothingNew { return .draining }
+            return node.word.verdict == .draining ? .up : nil
+        }
+    }
+
     /// - Returns: nil if nothing is known that could change what is believed.
     private func judge(_ id: NodeID, _ node: Node, at now: Instant) -> Bool? {
         guard id.cluster != own else {
             switch node.belief {
-            case nil, .suspect: return nil
+            case nil, .suspect, .left: return nil
             case .live:
                 guard node.word.verdict == .unreachable, let back = node.returnedAt else {
                     return true
                 }
                 return now - back >= parameters.nodeHold ? true : nil
-            case .left: return false
             case .dead:
                 let answers = node.answeredAt.map { now - $0 <= parameters.answerPatience }
                 return answers == true && !node.isContradicted ? nil : false

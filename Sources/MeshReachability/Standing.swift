@@ -20,6 +20,9 @@ struct Standing: Sendable {
     /// The latest beat of the cluster that any relay told of.
     private(set) var lastHeard: Instant?
     private(set) var evidence = Evidence()
+    /// Connections get no answer, and they make the quorum of the paths that fell silent: no new flows,
+    /// and nothing that lasts.
+    private(set) var isDoubted = false
     private(set) var drain = DrainDeclaration.never
     private var isDrainRestored = false
     private(set) var damping: Damping
@@ -81,6 +84,12 @@ struct Standing: Sendable {
         let isSilent =
             evidence.suspect >= evidence.quorum && evidence.missed >= parameters.missedUntilSuspect
         silentSince = isSilent ? silentSince ?? (mayWorsen ? now : nil) : nil
+        // One voice beside the paths', and never the only one.
+        let isDoubtful =
+            evidence.isContradicted && evidence.suspect > 0
+            && evidence.suspect + 1 >= evidence.quorum
+            && evidence.missed >= parameters.missedUntilSuspect
+        isDoubted = isDoubtful && (isDoubted || mayWorsen)
         if base == .unknown, evidence.up > 0 { base = .up }
     }
 
@@ -154,7 +163,7 @@ struct Standing: Sendable {
 
     private func view(at now: Instant) -> (Verdict, UInt8) {
         if base == .unreachable { return (.unreachable, 0) }
-        if silentSince != nil { return (.suspect, 0) }
+        if silentSince != nil || isDoubted { return (.suspect, 0) }
         if drain.isDraining { return (.draining, 0) }
         switch base {
         case .unknown: return (.unknown, weight(1))

@@ -34,6 +34,8 @@ public struct Evidence: Hashable, Sendable {
     public var up = 0
     /// Missing beats of all of them together.
     public var missed = 0
+    /// Whether connections to most of its backends get no answer.
+    public internal(set) var isContradicted = false
     /// What the cluster says of itself over the paths that are up.
     public internal(set) var workloads = WorkloadSum()
 

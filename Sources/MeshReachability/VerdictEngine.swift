@@ -9,6 +9,7 @@ import OrderedCollections
 /// |---|---|---|---|
 /// | unknown | up to 255 | never heard | the first beat |
 /// | suspect | 0 | quorum of paths suspect, ≥ 4 beats missing | one beat on as many paths as break the quorum |
+/// | suspect | 0 | one path less than that, and most backends there don't answer | either of them |
 /// | unreachable | 0, generation + 1 | quorum of paths down, ≥ 6 missing (≥ 7 of three paths), no self-doubt | ten beats, replica caught up, 5 s hold, not suppressed |
 /// | probation | 10...100 % of up's | after that, or at the end of a drain | 30 s |
 /// | draining | 0 | the owner says so | the owner says so |
@@ -26,6 +27,8 @@ public struct VerdictEngine: Sendable {
     private var standings: OrderedDictionary<ClusterID, Standing> = [:]
     private var relays: OrderedDictionary<String, RelayView> = [:]
     private var inUse: OrderedSet<ClusterID> = []
+    /// Connections to most of their backends get no answer.
+    private var contradicted: Set<ClusterID> = []
     /// Set when a relay begins to be counted, until the others have had time to report as well:
     /// else the first report after a start would be a quorum of one.
     private var unsettledUntil: Instant?
@@ -58,6 +61,7 @@ public struct VerdictEngine: Sendable {
     public mutating func remove(_ cluster: ClusterID) {
         standings.removeValue(forKey: cluster)
         inUse.remove(cluster)
+        contradicted.remove(cluster)
     }
 
     /// The clusters that services here have, or may fail over to, backends in.
@@ -105,6 +109,21 @@ public struct VerdictEngine: Sendable {
     ) {
         guard standings[cluster]?.isCaughtUp == !isCaughtUp else { return }
         standings[cluster]?.isCaughtUp = isCaughtUp
+        evaluate(at: now, into: &effects)
+    }
+
+    /// Connections to most of a cluster's backends get no answer, or do again. That is one voice among
+    /// those of its paths when it is suspected, and none when it is given up: who isn't answered may
+    /// be refused by a policy there, or ask for a service that hangs.
+    public mutating func contradict(
+        _ cluster: ClusterID, _ isContradicted: Bool, at now: Instant,
+        into effects: inout VerdictEffects
+    ) {
+        if isContradicted {
+            contradicted.insert(cluster)
+        } else {
+            contradicted.remove(cluster)
+        }
         evaluate(at: now, into: &effects)
     }
 
@@ -280,6 +299,7 @@ public struct VerdictEngine: Sendable {
     /// one dead path of another relay to be all there is.
     private func evidence(for cluster: ClusterID, at now: Instant) -> Evidence {
         var evidence = Evidence()
+        evidence.isContradicted = contradicted.contains(cluster)
         var broken = 0
         for view in relays.values where view.isFresh(at: now, parameters) {
             let isCounted = view.isCounted(at: now, parameters)

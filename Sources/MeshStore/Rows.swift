@@ -82,6 +82,8 @@ public struct NodeRow: TableRow, Hashable {
     public let isRelay: Bool
     /// What it gossips with inside its cluster.
     public let gossipKeys: [GossipKey]
+    /// It leaves by its own word: it takes no new flows.
+    public let isDraining: Bool
     /// The node this agent runs on.
     public let isLocal: Bool
 
@@ -89,7 +91,7 @@ public struct NodeRow: TableRow, Hashable {
 
     public init(
         id: NodeID, outerAddresses: [Address], podPrefixes: [Prefix], zone: String, isRelay: Bool,
-        gossipKeys: [GossipKey] = [], isLocal: Bool
+        gossipKeys: [GossipKey] = [], isDraining: Bool = false, isLocal: Bool
     ) {
         self.id = id
         self.outerAddresses = outerAddresses
@@ -97,6 +99,7 @@ public struct NodeRow: TableRow, Hashable {
         self.zone = zone
         self.isRelay = isRelay
         self.gossipKeys = gossipKeys
+        self.isDraining = isDraining
         self.isLocal = isLocal
     }
 }

@@ -14,6 +14,16 @@ public struct GossipArrival: Sendable {
     public let source: TransportAddress
 }
 
+/// A key of this node, and who goes by it.
+public struct GossipKeyUse: Hashable, Sendable {
+    public let key: GossipKey
+    public let madeAt: Instant
+    /// Nodes that sealed their last datagram to it.
+    public let users: Int
+    /// Nodes that were heard at all.
+    public let nodes: Int
+}
+
 extension DatagramSocket {
     /// What this node announces to its cluster, 1...2 keys, the newest last: in force from the start
     /// and changed by ``run()``, see ``gossipKeyChanges``.
@@ -76,6 +86,23 @@ extension DatagramSocket {
         }
         let event = GossipArrival(peer: peer, plaintext: plaintext, arrival: now, source: source)
         if case .dropped = gossipContinuation.yield(event) { statistics.count(.gossipLost) }
+    }
+
+    /// The keys of ``gossipKeys`` and their use.
+    public var gossipKeyUses: [GossipKeyUse] { gossipSessions.withLock { $0.uses } }
+
+    /// Gives this node's key a successor now. It is used by each node as soon as that knows it, and
+    /// takes the old one's place when all do, after a minute at the soonest.
+    ///
+    /// - Returns: false if a change is under way already.
+    public func rotateGossipKey() -> Bool {
+        let keys: [GossipKey]? = gossipSessions.withLock { sessions in
+            let hasChanged = sessions.succeed(
+                with: Curve25519.KeyAgreement.PrivateKey(), at: .monotonicNow)
+            return hasChanged ? sessions.announced : nil
+        }
+        if let keys { keysContinuation.yield(keys) }
+        return keys != nil
     }
 
     func rotateGossipKeys(at now: Instant) {

@@ -9,13 +9,19 @@ struct OwnGossipKey: Sendable {
     private let privateKey: Curve25519.KeyAgreement.PrivateKey
     let publicKey: GossipKey
     let madeAt: Instant
+    /// How long it is in force beside the one before it at least.
+    let overlap: Duration
     /// The highest counter of each pair that was heard and then closed: should it open again, all up
     /// to it counts as seen. By key ID.
     var closed: [UInt64: UInt64] = [:]
 
-    init(_ privateKey: Curve25519.KeyAgreement.PrivateKey, madeAt: Instant) {
+    init(
+        _ privateKey: Curve25519.KeyAgreement.PrivateKey, madeAt: Instant,
+        overlap: Duration = GossipSessions.keyOverlap
+    ) {
         self.privateKey = privateKey
         self.madeAt = madeAt
+        self.overlap = overlap
         guard let publicKey = GossipKey(privateKey.publicKey.rawRepresentation)
         else { preconditionFailure("an X25519 public key has 32 bytes") }
         self.publicKey = publicKey

@@ -15,6 +15,8 @@ struct GossipSessions {
     /// How long two own keys overlap at least, and who was heard within it must know the newer one
     /// before the older one goes.
     static let keyOverlap = Duration.seconds(600)
+    /// The same of a key that the operator asked for.
+    static let hastyKeyOverlap = Duration.seconds(60)
     /// Nodes besides this one; the first by name are kept.
     static let nodesMaximum = 5_000
     /// Nonces of one process; it lives for centuries before they are used up.
@@ -122,6 +124,28 @@ struct GossipSessions {
         return hasChanged
     }
 
+    /// Gives the key a successor now; ``rotate(at:makeKey:)`` drops the old one when it may.
+    ///
+    /// - Returns: false if there are two already: one change at a time.
+    mutating func succeed(
+        with key: Curve25519.KeyAgreement.PrivateKey, at now: Instant
+    ) -> Bool {
+        guard ownKeys.count == 1 else { return false }
+        ownKeys.append(OwnGossipKey(key, madeAt: now, overlap: Self.hastyKeyOverlap))
+        for node in Array(peers.keys) { pair(with: node) }
+        return true
+    }
+
+    /// The own keys, the newest last.
+    var uses: [GossipKeyUse] {
+        ownKeys.map { key in
+            GossipKeyUse(
+                key: key.publicKey, madeAt: key.madeAt,
+                users: peers.values.count { $0.answered == key.publicKey },
+                nodes: peers.values.count { $0.answered != nil })
+        }
+    }
+
     /// Whether the newest key needs a successor.
     private func isDue(at now: Instant) -> Bool {
         let newest = ownKeys[ownKeys.count - 1]
@@ -130,10 +154,10 @@ struct GossipSessions {
 
     private func isSettled(at now: Instant) -> Bool {
         let newest = ownKeys[ownKeys.count - 1]
-        return now - newest.madeAt >= Self.keyOverlap
+        return now - newest.madeAt >= newest.overlap
             && peers.values.allSatisfy { peer in
                 peer.answered == newest.publicKey
-                    || peer.heardAt.map { now - $0 >= Self.keyOverlap } ?? true
+                    || peer.heardAt.map { now - $0 >= newest.overlap } ?? true
             }
     }
 

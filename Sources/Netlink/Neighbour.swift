@@ -54,4 +54,20 @@ extension RouteSocket {
         try socket.perform(
             message, "set neighbour \(neighbour.address) of link \(neighbour.interface)")
     }
+
+    /// Forgets what is known about an address of a link; of nothing known is success.
+    public mutating func forgetNeighbour(
+        _ address: NetworkAddress, of interface: UInt32
+    ) throws(NetlinkError) {
+        var message = MessageWriter(type: NetlinkType.deleteNeighbour)
+        message.append(UInt32(address.family))  // family, padding
+        message.append(interface)
+        message.append(UInt32(0))  // state, flags, type
+        message.attribute(NeighbourAttribute.destination, raw: address.bytes)
+        do throws(NetlinkError) {
+            try socket.perform(message, "forget neighbour \(address) of link \(interface)")
+        } catch {
+            guard error.code == .notFound else { throw error }
+        }
+    }
 }

@@ -150,6 +150,37 @@ struct SelectionTests {
         }
     }
 
+    @Test("avoids a node that leaves while there is a backend elsewhere, and only then")
+    func leavingNode() throws {
+        try inOwnNamespace {
+            let world = try World()
+            world.tunnels[21] = world.tunnels[20]
+            let (leaving, staying) = (Self.backend(2, 77), Self.backend(2, 78))
+            try world.addEndpoint(leaving.address, cluster: 2, node: 21)
+            try world.addEndpoint(staying.address, cluster: 2, node: 20)
+            try world.addService(
+                Self.frontend,
+                [
+                    World.Slice(cluster: 2, backends: [leaving, staying], nodes: [21, 20]),
+                    World.Slice(cluster: 3, tier: 1, backends: [Self.backend(3, 2)]),
+                ])
+            world.setNode(21, .draining)
+            #expect(try Self.shares(world, connections: 40) == [staying.address: 40])
+            // The next tier comes before it.
+            world.setNode(20, .unreachable)
+            #expect(
+                try Self.shares(world, connections: 20, from: 2000)
+                    == [Self.backend(3, 2).address: 20])
+            #expect(try world.count(WEFT_COUNTER_LAST_RESORT) == 0)
+            try world.addService(
+                Self.frontend, generation: 2,
+                [World.Slice(cluster: 2, backends: [leaving, staying], nodes: [21, 20])])
+            #expect(
+                try Self.shares(world, connections: 20, from: 3000) == [leaving.address: 20])
+            #expect(try world.count(WEFT_COUNTER_LAST_RESORT) == 20)
+        }
+    }
+
     @Test("finds a way through thirty-two clusters")
     func manyClusters() throws {
         try inOwnNamespace {

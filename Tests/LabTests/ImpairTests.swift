@@ -29,6 +29,27 @@ import Testing
         }
     }
 
+    @Test("a severed link loses one direction until it is mended, whoever ends meanwhile")
+    func sever() async throws {
+        try await withNetwork { lab in
+            let (alpha, beta, gamma) = (
+                lab.plan.clusters[0].nodes, lab.plan.clusters[1].nodes, lab.plan.clusters[2].nodes
+            )
+            #expect(try arrivals(from: alpha[0], to: beta[0]) > 0)
+            try lab.sever(from: "alpha", to: "beta")
+            for sender in alpha {
+                for receiver in beta {
+                    #expect(try arrivals(from: sender, to: receiver) == 0)
+                    #expect(try arrivals(from: receiver, to: sender) > 0)
+                }
+            }
+            #expect(try arrivals(from: alpha[0], to: gamma[0]) > 0)
+            #expect(try arrivals(from: gamma[0], to: beta[0]) > 0)
+            for _ in 0..<2 { try lab.mend(from: "alpha", to: "beta") }
+            for sender in alpha { #expect(try arrivals(from: sender, to: beta[0]) > 0) }
+        }
+    }
+
     @Test("a share of the packets is lost, two faults of one node add up, and end by themselves")
     func share() async throws {
         try await withNetwork { lab in

@@ -55,6 +55,12 @@ struct AdminServerTests {
             let answer = try await harness.administration.certify(
                 CertifyRequest(node: "n2", request: "AQID"))
             #expect(answer == CertifyAnswer(chain: ["AQID"], bundle: "n2"))
+            let leave = DepartureRequest(timeoutSeconds: 30)
+            let departure = try await harness.administration.depart(leave)
+            #expect(departure.phase == .draining && departure.open == ["it is a relay"])
+            #expect(try await harness.reading.departure() == departure)
+            let keys = try await harness.administration.rotateGossipKey()
+            #expect(try await harness.reading.gossipKeys() == keys)
             #expect(try await harness.administration.status() == .fixture)
 
             let asked = harness.agent.asked.withLock { $0 }
@@ -63,6 +69,7 @@ struct AdminServerTests {
             #expect(asked.drains == [true, false])
             #expect(asked.denials == [denial])
             #expect(asked.allowances == [allowance])
+            #expect(asked.departures == [leave] && asked.rotations == 1)
         }
     }
 
@@ -75,9 +82,19 @@ struct AdminServerTests {
             #expect(fault.code == .forbidden)
             #expect(fault.hint?.contains("weft-admin.sock") == true)
             await #expect(throws: AdminFault.self) {
+                try await harness.reading.depart(DepartureRequest(timeoutSeconds: 30))
+            }
+            await #expect(throws: AdminFault.self) {
+                try await harness.reading.rotateGossipKey()
+            }
+            await #expect(throws: AdminFault.self) {
                 try await harness.reading.detach(ObjectName(namespace: "shop", name: "web-0"))
             }
-            #expect(harness.agent.asked.withLock { $0.drains.isEmpty && $0.detached.isEmpty })
+            #expect(
+                harness.agent.asked.withLock {
+                    $0.drains.isEmpty && $0.detached.isEmpty && $0.departures.isEmpty
+                        && $0.rotations == 0
+                })
         }
     }
 

@@ -13,6 +13,8 @@ final class ScriptedAgent: AdminProvider {
         var joining: [String] = []
         var denials: [DenyRequest] = []
         var allowances: [AllowRequest] = []
+        var departures: [DepartureRequest] = []
+        var rotations = 0
     }
 
     struct Failure: Error, CustomStringConvertible {
@@ -106,6 +108,27 @@ final class ScriptedAgent: AdminProvider {
     }
     func certify(_ request: CertifyRequest) async throws -> CertifyAnswer {
         CertifyAnswer(chain: [request.request], bundle: request.node)
+    }
+
+    func departure() async throws -> DepartureStatus {
+        DepartureStatus(phase: .draining, open: ["it is a relay"], remainingSeconds: 12)
+    }
+
+    func depart(_ request: DepartureRequest) async throws -> DepartureStatus {
+        asked.withLock { $0.departures.append(request) }
+        return try await departure()
+    }
+
+    func gossipKeys() async throws -> [GossipKeyStatus] {
+        [
+            GossipKeyStatus(
+                key: "0123456789abcdef", ageSeconds: 3, isNewest: true, users: 2, nodes: 2)
+        ]
+    }
+
+    func rotateGossipKey() async throws -> [GossipKeyStatus] {
+        asked.withLock { $0.rotations += 1 }
+        return try await gossipKeys()
     }
 }
 

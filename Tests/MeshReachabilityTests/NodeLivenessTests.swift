@@ -128,13 +128,50 @@ struct NodeLivenessTests {
         #expect(wait(.seconds(1)).map(\.word.generation) == [8])
     }
 
-    @Test("a node that says it goes is out at once")
+    @Test("a node that says it goes takes nothing new at once, and no open flow is ended")
     mutating func leaving() {
+        let leaving = LivenessWord(verdict: .draining, weight: 0, generation: 0)
         _ = liveness.believe(Self.mine, .live, at: now)
-        _ = liveness.answered(Self.mine, at: now)
+        #expect(liveness.setDraining([Self.mine], at: now).map(\.word) == [leaving])
+        #expect(liveness.believe(Self.mine, .suspect, at: now).isEmpty)
+        #expect(liveness.believe(Self.mine, .live, at: now).isEmpty)
+        #expect(liveness.believe(Self.mine, .left, at: now).isEmpty)
+        #expect(wait(.seconds(3600)).isEmpty && probed.isEmpty, "it may be off by now")
+        #expect(liveness.ownDead.isEmpty)
+        #expect(liveness.believe(Self.mine, .live, at: now).isEmpty, "its record still says so")
         #expect(
-            liveness.believe(Self.mine, .left, at: now).map(\.word.verdict) == [.unreachable])
-        #expect(liveness.believe(Self.mine, .live, at: now).map(\.word.verdict) == [.up])
+            liveness.setDraining([], at: now).map(\.word)
+                == [LivenessWord(verdict: .up, weight: 255, generation: 0)])
+        // The word of the gossip may be here first.
+        #expect(liveness.believe(Self.mine, .left, at: now).map(\.word) == [leaving])
+    }
+
+    @Test("a node that dies while it drains is dead, and drains again when it is back")
+    mutating func deathOfALeaver() {
+        _ = liveness.believe(Self.mine, .live, at: now)
+        _ = liveness.setDraining([Self.mine], at: now)
+        #expect(
+            liveness.believe(Self.mine, .dead, at: now).map(\.word)
+                == [LivenessWord(verdict: .unreachable, weight: 0, generation: 1)])
+        #expect(liveness.setDraining([], at: now).isEmpty, "a wish brings nobody back")
+        #expect(liveness.setDraining([Self.mine], at: now).isEmpty)
+        _ = liveness.believe(Self.mine, .live, at: now)
+        #expect(
+            wait(.seconds(3)).map(\.word)
+                == [LivenessWord(verdict: .draining, weight: 0, generation: 2)])
+    }
+
+    @Test("a remote node that leaves is out whoever hears it, until it is claimed dead")
+    mutating func remoteLeaving() {
+        _ = liveness.setReachable(relays: Self.relays, of: Self.remote, at: now)
+        _ = liveness.hear(Self.theirs, at: now)
+        for relay in Self.relays { _ = liveness.receive(dead: [], claimedBy: relay, at: now) }
+        #expect(liveness.setDraining([Self.theirs], at: now).map(\.word.verdict) == [.draining])
+        #expect(wait(.seconds(3600)).isEmpty)
+        for relay in Self.relays {
+            _ = liveness.receive(dead: [Self.theirs], claimedBy: relay, at: now)
+        }
+        #expect(verdict(Self.theirs) == .unreachable)
     }
 
     @Test("the time I was held up myself is held against nobody")

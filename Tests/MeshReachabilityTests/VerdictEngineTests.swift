@@ -70,6 +70,41 @@ struct VerdictEngineTests {
         #expect(engine.word(of: Self.two)?.generation == (expected == .unreachable ? 1 : 0))
     }
 
+    @Test(
+        "unanswered connections are one voice in a suspicion, never the only one, and never in a death",
+        arguments: [
+            ([0, 0, 0], Verdict.up), ([3, 0, 0], .up), ([4, 0, 0], .suspect),
+            ([9, 0, 0], .suspect),
+            ([1, 1, 1], .up), ([3, 3, 0], .suspect), ([3, 3, 1], .unreachable),
+            ([9, 1, 1], .suspect),
+            ([0, 0], .up), ([3, 0], .up), ([4, 0], .suspect), ([3, 3], .unreachable),
+            ([1], .up), ([3], .up), ([4], .suspect), ([5], .suspect), ([6], .unreachable),
+        ] as [([Int], Verdict)])
+    mutating func contradiction(missed: [Int], expected: Verdict) {
+        report(missed.map { _ in 0 })
+        settle()
+        engine.contradict(Self.two, true, at: now, into: &effects)
+        #expect(verdict() == .up)
+        report(missed)
+        #expect(verdict() == expected)
+        #expect(engine.word(of: Self.two)?.generation == (expected == .unreachable ? 1 : 0))
+        engine.contradict(Self.two, false, at: now, into: &effects)
+        let isQuorate = missed.count { $0 >= 2 } > missed.count / 2
+        #expect(verdict() == (expected == .suspect && !isQuorate ? .up : expected))
+    }
+
+    @Test("suspicions that rest on unanswered connections make no cluster doubt itself")
+    mutating func contradictionAndDoubt() {
+        engine.use([Self.two, Self.three], at: now, into: &effects)
+        for cluster in [Self.two, Self.three] { report([0, 0, 0], of: cluster) }
+        settle()
+        engine.contradict(Self.three, true, at: now, into: &effects)
+        report([4, 0, 0], of: Self.three)
+        #expect(verdict(Self.three) == .suspect)
+        report([4, 4, 4])
+        #expect(verdict() == .unreachable && !engine.isDoubtingItself)
+    }
+
     @Test("relays that are late accuse nobody, but what they hear lives")
     mutating func lateness() {
         report([0, 0, 0])

@@ -53,6 +53,14 @@ final class GossipCluster {
         return sessions[node(name)]!.rotate(at: now) { key(made) }
     }
 
+    /// As the operator wishes it.
+    func succeed(_ name: String) -> Bool {
+        keysMade += 1
+        return sessions[node(name)]!.succeed(with: key(keysMade), at: now)
+    }
+
+    func uses(_ name: String) -> [GossipKeyUse] { sessions[node(name)]!.uses }
+
     func seal(
         _ plaintext: [UInt8] = [1], from sender: String, to receiver: String
     ) throws(TransportRejection) -> [UInt8] {

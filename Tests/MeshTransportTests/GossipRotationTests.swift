@@ -44,6 +44,34 @@ struct GossipRotationTests {
         everybodyTalks()
     }
 
+    @Test("a key on request: told, used, alone after a minute, and nothing is refused")
+    func request() throws {
+        let first = try #require(cluster.roster[node("a")])
+        everybodyTalks()
+        #expect(cluster.uses("a").map(\.users) == [2])
+        #expect(cluster.succeed("a"))
+        #expect(!cluster.succeed("a"), "one change at a time")
+        let both = try #require(cluster.roster[node("a")])
+        #expect(both.count == 2 && both[0] == first[0])
+        everybodyTalks()
+        #expect(cluster.uses("a").map(\.users) == [2, 0], "nobody knows it yet")
+        cluster.publish(to: ["b"])
+        everybodyTalks()
+        #expect(cluster.uses("a").map(\.users) == [1, 1])
+        cluster.now = cluster.now + GossipSessions.hastyKeyOverlap
+        everybodyTalks()
+        #expect(!cluster.rotate("a"), "c still needs the old one")
+        cluster.publish(to: ["c"])
+        everybodyTalks()
+        #expect(cluster.uses("a").map(\.users) == [0, 2])
+        #expect(cluster.rotate("a"))
+        #expect(cluster.roster[node("a")] == [both[1]])
+        everybodyTalks()
+        cluster.publish()
+        everybodyTalks()
+        #expect(cluster.uses("a").map(\.users) == [2] && cluster.uses("a").map(\.nodes) == [2])
+    }
+
     @Test("who doesn't learn of the new key is served with the old one, for a day")
     func lostNews() throws {
         cluster.now = cluster.now + GossipSessions.keyLifetime

@@ -62,7 +62,8 @@ import Testing
     }
 
     @Test(
-        "a permanent neighbour is set, read and overwritten", arguments: ["169.254.1.1", "fe80::1"])
+        "a permanent neighbour is set, read, overwritten and forgotten",
+        arguments: ["169.254.1.1", "fe80::1"])
     func neighbour(_ text: String) throws {
         try withLink { socket, link in
             for mac in ["02:00:00:00:00:01", "02:00:00:00:00:02"] {
@@ -71,6 +72,10 @@ import Testing
                     hardwareAddress: try #require(HardwareAddress(mac)))
                 try socket.replace(neighbour)
                 #expect(try socket.neighbours() == [neighbour])
+            }
+            for _ in 0..<2 {
+                try socket.forgetNeighbour(try address(text), of: link)
+                #expect(try socket.neighbours().isEmpty)
             }
         }
     }

@@ -14,12 +14,14 @@ struct SimulatedHealth {
     private(set) var plan = HealthService.Plan()
     /// Every word stored in this life.
     private(set) var changes: [LivenessChange] = []
+    private(set) var hearsay: [ClusterID: Hearsay] = [:]
 
     /// What leaves the node.
     struct Outcome {
         var beats: [OutgoingBeat] = []
         var report: RelayReport?
         var sets: [(cluster: ClusterID, generation: UInt64)] = []
+        var words: [LivenessChange] = []
     }
 
     init(of own: NodeID, peers: [ClusterID], instance: UInt64, at now: Instant) {
@@ -41,7 +43,8 @@ struct SimulatedHealth {
             case .announce(let relaySet, let head, let rollup):
                 health.monitor.announce(head: head, rollup: rollup, relaySetGeneration: relaySet)
             case .workload(let workload): health.monitor.announce(workload)
-            case .claim, .moved, .declare: break
+            case .heardSay(let hearsay, let cluster): health.hearsay[cluster] = hearsay
+            case .claim, .moved, .declare, .departure: break
             }
         }
     }
@@ -72,12 +75,15 @@ struct SimulatedHealth {
         body(&self, &paths, &effects)
         if let report = paths.report { verdicts.receive(report, at: now, into: &effects) }
         changes += effects.words
-        var outcome = Outcome(beats: paths.beats, report: paths.report)
+        var outcome = Outcome(beats: paths.beats, report: paths.report, words: effects.words)
         for case .relaySetChanged(let path, let generation) in paths.events {
             outcome.sets.append((path.cluster, generation))
         }
         return outcome
     }
+
+    /// On which it sends heartbeats.
+    var beatingPaths: Int { monitor.pathIDs.count }
 
     func verdict(of cluster: ClusterID) -> Verdict? { verdicts.word(of: cluster)?.verdict }
 

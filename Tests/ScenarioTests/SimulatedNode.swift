@@ -30,6 +30,7 @@ struct SimulatedNode {
     /// What relays of other clusters said of their nodes, as it came here.
     var claims: [Message.DeadNodes] = []
     var drain = DrainDeclaration.never
+    var departure = NodeDeparture()
 
     /// Nil while it is dead.
     var agent: Agent?
@@ -56,6 +57,7 @@ struct SimulatedNode {
             authorities: ledgerAuthorities,
             candidacy: configuration.mayPublish ? candidacy : nil, drain: drain, wasUp: [],
             held: Set(endpoints.keys), now: now, into: &effects)
+        core.resume(departure, into: &effects)
         for stored in ledgers.contents {
             core.restore(stored, age: nil, at: now, into: &effects)
         }
@@ -102,6 +104,8 @@ struct SimulatedNode {
         var health: [HealthInput] = []
         /// How far the own ledger is on disk now.
         var durable: Position?
+        /// What it says of itself reads differently.
+        var mustSpeak = false
     }
 
     /// Carries out what doesn't leave the node.
@@ -121,6 +125,8 @@ struct SimulatedNode {
                 ledgers.save(checkpoint)
                 if owner == configuration.cluster { outcome.durable = checkpoint.position }
             case .persistDrain(let drain): self.drain = drain
+            case .persistDeparture(let departure): self.departure = departure
+            case .tellOwnNode: outcome.mustSpeak = true
             case .note(let note): notes.append(note)
             case .health(let input):
                 if case .claim(let claim) = input { claims.append(claim) }

@@ -100,6 +100,9 @@ extension World {
         if let report = outcome.report {
             act(id) { $0.tellOwn(.paths(report), into: &$1) }
         }
+        for change in outcome.words {
+            act(id) { [now] in $0.noteVerdict(change, at: now, into: &$1) }
+        }
         for (cluster, generation) in outcome.sets {
             act(id) { core, _ in core.heard(ofRelaySet: generation, of: cluster) }
         }

@@ -40,7 +40,7 @@ final class World {
     private var nextTick: Instant
     private var severed: Set<Set<NodeID>> = []
     /// Nodes that are still to read their folder.
-    private var mute: [NodeID: Instant] = [:]
+    var mute: [NodeID: Instant] = [:]
     /// What members of a cluster are about to find out about each other.
     var judgements: [Judgement] = []
     var heartbeats: [FlyingBeat] = []
@@ -194,6 +194,7 @@ final class World {
         if let durable = outcome.durable {
             act(id) { $0.durable(through: durable, at: now, into: &$1) }
         }
+        if outcome.mustSpeak { speak(id) }
         for (answer, call) in outcome.answers {
             act(id) { $0.leaseAnswered(answer, to: call, at: now, into: &$1) }
         }
@@ -297,72 +298,6 @@ final class World {
     private func disconnect(_ number: UInt64) {
         guard let link = links.removeValue(forKey: number) else { return }
         for end in 0..<2 { act(link.ends[end]) { $0.linkDown(link.id(end), into: &$1) } }
-    }
-
-    // MARK: What nodes are told
-
-    /// The folder of a node changed, or its endpoints did.
-    private func speak(_ id: NodeID) {
-        guard let node = nodes[id], node.agent != nil, mute[id] == nil else { return }
-        do throws(FolderError) {
-            _ = try nodes[id]!.agent!.folder.scan(nowUnixSeconds: 0)
-        } catch {
-            preconditionFailure("\(error)")
-        }
-        let snapshot = nodes[id]!.agent!.folder.snapshot
-        act(id) {
-            $0.setOwn(
-                folder: snapshot, endpoints: node.endpoints, at: now, realTime: now.nanoseconds,
-                into: &$1)
-        }
-    }
-
-    func write(
-        _ number: UInt16, _ text: String, to file: String = "all.yaml", on name: String = "a"
-    ) throws {
-        let id = Self.id(number, name)
-        try nodes[id]?.disk.write(file, text)
-        speak(id)
-    }
-
-    func remove(_ number: UInt16, file: String = "all.yaml", on name: String = "a") throws {
-        let id = Self.id(number, name)
-        try nodes[id]?.disk.remove(file)
-        speak(id)
-    }
-
-    func attach(
-        _ number: UInt16, _ name: String, _ endpoint: String, _ address: String,
-        labels: Labels = ["app": "echo"]
-    ) {
-        let id = Self.id(number, name)
-        let interface = LocalInterface(ifindex: 7, mac: LinkAddress(rawValue: 7)!)
-        nodes[id]?.endpoints[ObjectName(namespace: "default", name: endpoint)] = OwnEndpoint(
-            addresses: [Address(address)!], labels: labels, interface: interface)
-        speak(id)
-    }
-
-    func detach(_ number: UInt16, _ name: String, _ endpoint: String) {
-        let id = Self.id(number, name)
-        nodes[id]?.endpoints[ObjectName(namespace: "default", name: endpoint)] = nil
-        speak(id)
-    }
-
-    /// The peers' files of a cluster's nodes say something else.
-    func setPeers(_ number: UInt16, _ peers: [PeerCluster]) {
-        for id in ids where id.cluster.rawValue == number {
-            nodes[id]!.peers = peers
-            act(id) { [authorities = nodes[id]!.ledgerAuthorities] core, effects in
-                core.setPeers(peers, authorities: authorities, into: &effects)
-                core.settle(into: &effects)
-            }
-        }
-    }
-
-    func drain(_ number: UInt16, _ name: String, _ isDraining: Bool, generation: UInt64) {
-        act(Self.id(number, name)) {
-            $0.setDrain(isDraining, generation: generation, into: &$1)
-        }
     }
 
     /// Puts a frame on the wire from one node to another that its core never sent.

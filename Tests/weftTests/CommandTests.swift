@@ -12,7 +12,8 @@ struct CommandTests {
     @Test(
         "every command has help that tells what it is for",
         arguments: [
-            [], ["status"], ["cluster", "list"], ["node", "list"], ["service", "list"],
+            [], ["status"], ["cluster", "list"], ["node", "list"], ["node", "leave"],
+            ["node", "rejoin"], ["node", "keys"], ["node", "rotate-key"], ["service", "list"],
             ["service", "get"], ["endpoint", "list"], ["endpoint", "attach"],
             ["endpoint", "detach"], ["identity", "list"], ["flows"], ["drops"], ["bpf", "maps"],
             ["bpf", "services"], ["bpf", "conntrack"], ["drain"], ["agent"], ["ca", "init"],
@@ -21,6 +22,7 @@ struct CommandTests {
             ["ca", "denied"], ["why"],
             ["lab"], ["lab", "up"], ["lab", "down"], ["lab", "list"], ["lab", "logs"],
             ["lab", "exec"], ["lab", "kill"], ["lab", "revive"], ["lab", "drain"],
+            ["lab", "cut"], ["lab", "mend"], ["lab", "freeze"], ["lab", "thaw"],
             ["lab", "demo"], ["lab", "serve"], ["lab", "load"],
         ])
     func help(words: [String]) throws {

@@ -127,6 +127,36 @@ struct RenderTests {
         #expect(why.render(story).contains("8 % of its capacity to spare (640 of 8000)"))
     }
 
+    @Test("a node that leaves: what it waits for, and what it left open")
+    func departure() {
+        let waiting = DepartureStatus(
+            phase: .draining, open: ["2 connections to its endpoints are open"],
+            remainingSeconds: 42)
+        #expect(
+            NodeCommand.Leave.sentence(of: waiting) == """
+                This node leaves within 42s: no new connections, open ones finish.
+                  2 connections to its endpoints are open
+
+                """)
+        let left = DepartureStatus(phase: .left, open: waiting.open)
+        #expect(
+            NodeCommand.Leave.sentence(of: left) == """
+                This node has left its cluster and may be stopped.
+                  left open: 2 connections to its endpoints are open
+
+                """)
+        let keys = [(false, 1), (true, 2)].map {
+            GossipKeyStatus(key: "00ff", ageSeconds: 60, isNewest: $0.0, users: $0.1, nodes: 3)
+        }
+        #expect(
+            NodeCommand.table(of: keys) == """
+                KEY    AGE  STATE                    USED BY
+                00ff  1m0s  until all know the next   1 of 3
+                00ff  1m0s  in force                  2 of 3
+
+                """)
+    }
+
     @Test("services: what is live of what there is, and why the kernel is behind")
     func services() throws {
         let backends = [true, false].map {

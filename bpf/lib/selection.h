@@ -5,7 +5,7 @@
  * last.
  *
  * A service's last cluster is never taken away: if no cluster is live, those that are not
- * unreachable are tried, then any.
+ * unreachable are tried, then any; nodes that drain are tried with them.
  */
 #pragma once
 
@@ -92,6 +92,13 @@ static long consider_slice(__u32 index, struct selection *selection)
 	return 0;
 }
 
+/* A node that leaves in order serves what nobody else does. */
+static __always_inline bool node_serves(weft_liveness word, __u32 rank)
+{
+	return WEFT_LIVENESS_WEIGHT(word) ||
+	       (rank != WEFT_RANK_LIVE && WEFT_LIVENESS_STATE(word) == WEFT_STATE_DRAINING);
+}
+
 /* Loop body: random draws first, then a scan from a random start. */
 static long consider_backend(__u32 index, struct selection *selection)
 {
@@ -103,7 +110,7 @@ static long consider_backend(__u32 index, struct selection *selection)
 	if (offset >= selection->count)
 		offset -= selection->count;
 	backend = backend_at(selection->first + offset);
-	if (!backend || !WEFT_LIVENESS_WEIGHT(node_liveness(backend->node)) ||
+	if (!backend || !node_serves(node_liveness(backend->node), selection->rank) ||
 	    address_equal(&backend->address, &selection->client))
 		return 0;
 	selection->backend = selection->first + offset;

@@ -15,7 +15,10 @@ struct LabCommand: ParsableCommand {
                 name: "Life", subcommands: [Up.self, Down.self, List.self, Logs.self]),
             CommandGroup(
                 name: "Play",
-                subcommands: [Exec.self, Kill.self, Revive.self, Drain.self, DemoCommand.self]),
+                subcommands: [
+                    Exec.self, Kill.self, Revive.self, Cut.self, Mend.self, Freeze.self, Thaw.self,
+                    Drain.self, DemoCommand.self,
+                ]),
             CommandGroup(name: "Inside endpoints", subcommands: [Serve.self, Load.self]),
         ])
 
@@ -27,7 +30,7 @@ struct LabCommand: ParsableCommand {
         func lab() throws -> Lab { try Lab(named: name) }
     }
 
-    /// What a lab's `kill`, `revive` and `drain` act upon.
+    /// What a lab's `kill`, `revive`, `freeze`, `thaw` and `drain` act upon.
     struct Target: ParsableArguments {
         @Argument(help: ArgumentHelp("A cluster or one node.", valueName: "cluster[/node]"))
         var target: String

@@ -6,7 +6,9 @@ import MeshAdmin
 struct NodeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "node", abstract: "The nodes of every cluster.",
-        subcommands: [List.self, Join.self])
+        subcommands: [
+            List.self, Join.self, Leave.self, Rejoin.self, Keys.self, RotateKey.self,
+        ])
 
     struct List: ReadingCommand {
         static let configuration = CommandConfiguration(

@@ -24,6 +24,7 @@ struct WhyCommand: ReadingCommand {
                 + "\(Format.age(story.sinceSeconds)), weight \(story.weight) of 255."
         ]
         if let sentence = story.capacity?.sentence { lines.append(sentence) }
+        if let hearsay = story.hearsay { lines.append("As to its cause: \(hearsay).") }
         if let member = story.membership {
             let accusers = member.accusers.joined(separator: ", ")
             lines.append(
