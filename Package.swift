@@ -88,6 +88,9 @@ let package = Package(
         layer("MeshTrust", ["MeshModel", crypto] + x509),
         layer("MeshLease", ["MeshModel"]),
 
+        // What policies say to whom, as values.
+        layer("MeshPolicy", ["MeshModel", collections]),
+
         // Inputs and outputs.
         .target(
             name: "MeshEtcd", dependencies: ["MeshModel", "MeshLease", log] + grpc,
@@ -95,7 +98,7 @@ let package = Package(
         layer("MeshJournal", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
         layer(
             "MeshKubernetes",
-            ["MeshModel", "MeshStore", .product(name: "Yams", package: "Yams")]),
+            ["MeshModel", "MeshStore", "MeshPolicy", .product(name: "Yams", package: "Yams")]),
         layer("MeshDatapath", ["MeshModel", "MeshStore", "MeshReconciler", "BPF", "CMeshABI"]),
         layer("MeshEndpoints", ["MeshModel", "Netlink"]),
         layer(
@@ -180,7 +183,9 @@ let package = Package(
             "MeshReachabilityTests",
             ["MeshModel", "MeshReachability", "MeshSimulation"]),
         tests("MeshMembershipTests", ["MeshModel", "MeshMembership", "MeshSimulation"]),
-        tests("MeshKubernetesTests", ["MeshModel", "MeshStore", "MeshKubernetes"]),
+        tests("MeshPolicyTests", ["MeshModel", "MeshPolicy", "MeshKubernetes"]),
+        tests(
+            "MeshKubernetesTests", ["MeshModel", "MeshStore", "MeshPolicy", "MeshKubernetes"]),
         tests("MeshTrustTests", ["MeshModel", "MeshTrust", "TrustForgery", crypto] + x509),
         tests(
             "MeshTransportTests",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import MeshModel
+public import MeshPolicy
 
 /// Everything that a folder of manifests says now.
 public struct FolderSnapshot: Hashable, Sendable {
@@ -8,6 +9,7 @@ public struct FolderSnapshot: Hashable, Sendable {
     public internal(set) var records: [RecordKey: [UInt8]] = [:]
     public internal(set) var podLabels: [ObjectName: Labels] = [:]
     public internal(set) var nodeLabels: [String: Labels] = [:]
+    public internal(set) var policies: [PolicyName: Policy] = [:]
     /// By file and line. What a file with a problem last said without one is in force.
     public internal(set) var problems: [ManifestProblem] = []
     /// Objects that Weft doesn't use, counted by `apiVersion kind`.

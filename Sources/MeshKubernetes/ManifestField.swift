@@ -135,6 +135,21 @@ struct ManifestField {
         return value
     }
 
+    /// Whether it is a number as the API server sees it, not a text of digits.
+    var isNumber: Bool {
+        if case .scalar(let text, isPlain: true) = content { Int(text) != nil } else { false }
+    }
+
+    /// Names of its fields, in their order.
+    func keys() throws(ManifestFault) -> [String] {
+        var keys: [String] = []
+        for (key, _) in try members() {
+            guard let key else { throw fault("has a key that is not a string") }
+            keys.append(key)
+        }
+        return keys
+    }
+
     private func members() throws(ManifestFault) -> [(key: String?, value: Node)] {
         if isNull { return [] }
         guard case .map(let members) = content else { throw fault("must be a map of fields") }

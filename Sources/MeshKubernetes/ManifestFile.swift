@@ -43,7 +43,7 @@ struct ManifestFile {
             // `basic` leaves scalars as they stand: ManifestField judges them where they are used.
             let parser = try Parser(yaml: text, resolver: .basic, encoding: .utf8)
             while !isExhausted, let root = try parser.nextRoot() {
-                take(ManifestField(root: root), inList: false)
+                take(ManifestField(root: root))
             }
         } catch let error as YamlError {
             throw ManifestFault(error, text: bytes)
@@ -52,26 +52,49 @@ struct ManifestFile {
         }
     }
 
-    private mutating func take(_ root: ManifestField, inList: Bool) {
+    private mutating func take(_ root: ManifestField, in list: ManifestField? = nil) {
         if root.isNull { return }
         do throws(ManifestFault) {
-            let kind = try root["kind"].requiredString()
-            if kind == "List", !inList {
-                for item in try root["items"].elements(max: Self.maximumDocuments)
-                where !isExhausted {
-                    take(item, inList: true)
+            let kind = try kind(of: root, in: list)
+            let items = try root["items"]
+            // An API server answers with a NetworkPolicyList or the like.
+            if list == nil, kind == "List" || kind.hasSuffix("List") && !items.isNull {
+                for item in try items.elements(max: Self.maximumDocuments) where !isExhausted {
+                    take(item, in: root)
                 }
                 return
             }
             try count()
-            if let object = try ManifestObject(root) {
+            let version = try version(of: root, in: list)
+            if let object = try ManifestObject(root, kind: kind, version: version) {
                 try add(object)
             } else {
-                ignored["\(try root["apiVersion"].requiredString()) \(kind)", default: 0] += 1
+                ignored["\(version) \(kind)", default: 0] += 1
             }
         } catch {
             faults.append(error)
         }
+    }
+
+    /// What it says; in an API server's list, whose items don't repeat it, what the list does.
+    private func kind(
+        of root: ManifestField, in list: ManifestField?
+    ) throws(ManifestFault) -> String {
+        let field = try root["kind"]
+        guard field.isNull, let kind = try list?["kind"].string(), kind != "List" else {
+            return try field.requiredString()
+        }
+        return String(kind.dropLast("List".count))
+    }
+
+    private func version(
+        of root: ManifestField, in list: ManifestField?
+    ) throws(ManifestFault) -> String {
+        let field = try root["apiVersion"]
+        guard field.isNull, let list, try list["kind"].string() != "List" else {
+            return try field.requiredString()
+        }
+        return try list["apiVersion"].requiredString()
     }
 
     /// Enough is known: what follows isn't looked at.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshPolicy
 
 /// Files of manifests → one snapshot. Pure and incremental: a changed file costs as much as it
 /// holds.
@@ -115,6 +116,7 @@ struct ManifestIndex: Sendable {
         case .record(let key, let encoded): return set(key, encoded, in: &snapshot.records)
         case .pod(let name, let labels): return set(name, labels, in: &snapshot.podLabels)
         case .node(let name, let labels): return set(name, labels, in: &snapshot.nodeLabels)
+        case .policy(let policy): return set(policy.name, policy, in: &snapshot.policies)
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshPolicy
 
 /// An object of a manifest that Weft uses.
 struct ManifestObject: Hashable {
@@ -8,6 +9,7 @@ struct ManifestObject: Hashable {
         case record(RecordKey, encoded: [UInt8])
         case pod(ObjectName, Labels)
         case node(String, Labels)
+        case policy(Policy)
     }
 
     let key: ManifestKey
@@ -29,9 +31,11 @@ struct ManifestKey: Hashable, Comparable, CustomStringConvertible {
 
 extension ManifestObject {
     /// What the fields of a document say, nil if Weft has no use for it.
-    init?(_ root: ManifestField) throws(ManifestFault) {
-        let version = try root["apiVersion"].requiredString()
-        let kind = try root["kind"].requiredString()
+    ///
+    /// - Parameters:
+    ///   - kind: of the document, or of the list that it is in.
+    ///   - version: `apiVersion`, likewise.
+    init?(_ root: ManifestField, kind: String, version: String) throws(ManifestFault) {
         let content: Content?
         switch (kind, version) {
         case ("Namespace", "v1"): content = .init(try NamespaceRecord(manifest: root))
@@ -44,7 +48,8 @@ extension ManifestObject {
             content = .pod(try ObjectName(manifest: root), try objectLabels(of: root))
         case ("Node", "v1"):
             content = .node(try clusterScopedName(of: root), try objectLabels(of: root))
-        default: content = nil
+        default:
+            content = try Policy(manifest: root, kind: kind, version: version).map { .policy($0) }
         }
         guard let content else { return nil }
         key = ManifestKey(kind: kind, name: content.name)
@@ -63,6 +68,9 @@ extension ManifestObject.Content {
         case .record(let key, _): key.name
         case .pod(let name, _): "\(name)"
         case .node(let name, _): name
+        case .policy(let policy):
+            policy.name.namespace.isEmpty
+                ? policy.name.name : "\(policy.name.namespace)/\(policy.name.name)"
         }
     }
 }
@@ -80,7 +88,7 @@ extension ObjectName {
     }
 }
 
-private func clusterScopedName(of root: ManifestField) throws(ManifestFault) -> String {
+func clusterScopedName(of root: ManifestField) throws(ManifestFault) -> String {
     let field = try root["metadata"]["name"]
     let name = try field.requiredString()
     guard isSubdomain(name) else { throw field.fault("is \"\(name)\"; must be a DNS name") }

@@ -3,6 +3,7 @@
 import Glibc
 import MeshKubernetes
 import MeshModel
+import MeshPolicy
 import Testing
 
 private let echo = RecordKey(kind: .service, name: "default/echo")
@@ -132,5 +133,39 @@ struct ManifestFolderTests {
         _ = try manifests.scan(nowUnixSeconds: 0)
         #expect(manifests.snapshot.podLabels.isEmpty && manifests.snapshot.nodeLabels.isEmpty)
         #expect(manifests.snapshot.ignored == ["v1 Secret": 1])
+    }
+
+    @Test("a policy that can't be used leaves in force what its file said; a removed one is gone")
+    mutating func policies() throws {
+        func policy(_ port: String) -> String {
+            """
+            apiVersion: networking.k8s.io/v1
+            kind: NetworkPolicy
+            metadata: {name: db, namespace: shop}
+            spec: {podSelector: {}, ingress: [{ports: [{port: \(port)}]}]}
+            """
+        }
+        func ports() -> [PortMatcher]? {
+            let name = PolicyName(kind: .networkPolicy, namespace: "shop", name: "db")
+            return manifests.snapshot.policies[name]?.sections[0].ingress[0].ports
+        }
+        folder.write("a.yaml", policy("80"))
+        _ = try manifests.scan(nowUnixSeconds: 0)
+        #expect(ports() == [.range(protocolNumber: 6, 80...80)])
+        folder.write("a.yaml", policy("70000"))
+        folder.write("b.yaml", service("b"))
+        _ = try manifests.scan(nowUnixSeconds: 0)
+        #expect(ports() == [.range(protocolNumber: 6, 80...80)])
+        #expect(
+            manifests.snapshot.problems.map(\.description) == [
+                "a.yaml:4: spec.ingress[0].ports[0].port is 70000; must be 1...65535"
+            ])
+        #expect(manifests.snapshot.records.count == 1)
+        folder.write("a.yaml", policy("81"))
+        _ = try manifests.scan(nowUnixSeconds: 0)
+        #expect(ports() == [.range(protocolNumber: 6, 81...81)])
+        folder.remove("a.yaml")
+        _ = try manifests.scan(nowUnixSeconds: 0)
+        #expect(manifests.snapshot.policies.isEmpty)
     }
 }

@@ -60,4 +60,38 @@ private let manifests = [
     {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "headless"},
      "spec": {"clusterIP": "None", "ports": []}}
     """,
+    """
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: db, namespace: shop}
+    spec:
+      podSelector: {matchLabels: {app: db}}
+      ingress:
+      - from:
+        - podSelector: {matchExpressions: [{key: app, operator: In, values: [web, batch]}]}
+          namespaceSelector: {}
+        - ipBlock: {cidr: 192.0.2.0/24, except: [192.0.2.128/25]}
+        ports: [{port: pg}, {protocol: UDP, port: 6000, endPort: 6010}]
+    ---
+    apiVersion: policy.networking.k8s.io/v1alpha2
+    kind: ClusterNetworkPolicy
+    metadata: {name: guard}
+    spec:
+      tier: Admin
+      priority: 7
+      subject: {namespaces: {}}
+      egress:
+      - action: Pass
+        to: [{networks: ["2001:db8::/32"]}]
+        protocols: [{tcp: {destinationPort: {range: {start: 1, end: 9}}}}]
+    ---
+    apiVersion: cilium.io/v2
+    kind: CiliumNetworkPolicy
+    metadata: {name: mesh}
+    spec:
+      endpointSelector: {}
+      ingressDeny: [{fromEndpoints: [{matchLabels: {"k8s:io.cilium.k8s.policy.cluster": b}}]}]
+      ingress: [{fromEntities: [world], toPorts: [{ports: [{port: "80", endPort: 90}]}]}]
+      egress: [{icmps: [{fields: [{family: IPv6, type: 128}]}]}]
+    """,
 ]
