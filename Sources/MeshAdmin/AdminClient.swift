@@ -155,7 +155,7 @@ extension AdminClient {
         .deadlineExceeded, .connectTimeout, .readTimeout,
     ]
 
-    private func get<Answer: Decodable>(_ path: String) async throws -> Answer {
+    func get<Answer: Decodable>(_ path: String) async throws -> Answer {
         try decode(Answer.self, from: try await exchange(path), path)
     }
 
@@ -166,7 +166,7 @@ extension AdminClient {
             Answer.self, from: try await exchange(path, .POST, adminJSON(body)), path)
     }
 
-    private func exchange(
+    func exchange(
         _ path: String, _ method: HTTPMethod = .GET, _ body: [UInt8]? = nil
     ) async throws -> [UInt8] {
         let response = try await send(path, method, body)

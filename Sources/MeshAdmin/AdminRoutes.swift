@@ -85,6 +85,7 @@ private func addAdministration(
         }
     }
     addJoining(provider, to: router, check: check)
+    addRotation(provider, to: router, check: check)
     router.post("/v1/endpoints") { request, _ in
         try check()
         let attach = try await body(AttachRequest.self, of: request)

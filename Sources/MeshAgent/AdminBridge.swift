@@ -22,6 +22,8 @@ struct AdminBridge: AdminProvider {
     let backends: BackendHealthService
     let trust: TrustService
     let mesh: MeshService
+    /// Set on the home.
+    let rotation: RotationService?
     let denying: DenyService
     let links: LinkService
     /// Set on nodes that hold the CA.

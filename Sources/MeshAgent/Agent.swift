@@ -200,11 +200,13 @@ public enum Agent {
         let mesh = MeshService(
             configuration: configuration, desk: desk, records: core.trustRecords, state: state,
             links: links, statistics: statistics, log: log)
+        let rotation = try makeRotation(configuration, authority, mesh, log)
         let bridge = AdminBridge(
             configuration: configuration, startedAt: startedAt, store: store, datapath: datapath,
             endpointManager: endpoints, state: state, health: health, backends: backends,
-            trust: trustFiles, mesh: mesh, denying: denying, links: links, authority: authority,
-            reconciliation: reconciliation, statistics: statistics, hub: hub, socket: socket)
+            trust: trustFiles, mesh: mesh, rotation: rotation, denying: denying, links: links,
+            authority: authority, reconciliation: reconciliation, statistics: statistics, hub: hub,
+            socket: socket)
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
@@ -217,6 +219,13 @@ public enum Agent {
             mesh, flows, admin,
         ]
         if let authority { services.append(authority) }
+        if let rotation { services.append(rotation) }
+        if let authority, !configuration.isHome {
+            services.append(
+                DelegateService(
+                    configuration: configuration, authority: authority, state: state,
+                    links: links, log: log))
+        }
         if let etcd {
             services.insert(EtcdService(client: etcd), at: 0)
             if configuration.publisher.store == .etcd {
@@ -289,12 +298,15 @@ public enum Agent {
         let authorityEnds: @Sendable () -> UInt64 = {
             UInt64(max(0, authority.authority.statementsEnd.timeIntervalSince1970))
         }
+        let root: @Sendable () -> String = {
+            authority.authority.authorityKey(.root).keyIdentifier
+        }
         return Candidacy(
             keeper: LeaseKeeper(
                 holder: LeaseHolder(
                     node: configuration.node.name, instance: .random(in: 1...(.max))),
                 parameters: leaseStore.parameters),
-            seed: .random(in: 0...(.max)), authorityEnds: authorityEnds
+            seed: .random(in: 0...(.max)), authorityEnds: authorityEnds, root: root
         ) { epoch in
             let key = Curve25519.Signing.PrivateKey()
             let delegation = Delegation(
@@ -309,6 +321,27 @@ public enum Agent {
                 }, key: key,
                 batchChanges: configuration.publisher.store == .etcd ? EtcdLimit.changes : .max)
         }
+    }
+
+    /// Set on the home; goes on with what was under way when the agent ended.
+    private static func makeRotation(
+        _ configuration: AgentConfiguration, _ authority: AuthorityService?, _ mesh: MeshService,
+        _ log: Logger
+    ) throws -> RotationService? {
+        guard configuration.isHome, let authority else { return nil }
+        return try RotationService(
+            folder: AuthorityService.folder(of: configuration),
+            surroundings: RotationSurroundings(
+                authority: { authority.authority },
+                use: { try authority.use($0, because: "its key was replaced") },
+                sequence: { await mesh.announcedSequence },
+                announce: { try await mesh.announce(roots: $0) },
+                require: { await mesh.require($0) },
+                reissue: { try await mesh.renewAdmissions() },
+                peers: { await mesh.rotationPeers() },
+                laggards: { await mesh.nodesNot(under: $0) },
+                audit: { authority.note($0) }),
+            log: log)
     }
 
     /// Set on the home, with its roster as it was when the agent ended.

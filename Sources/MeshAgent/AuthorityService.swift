@@ -98,6 +98,34 @@ final class AuthorityService: Service {
         }
     }
 
+    /// Certifies a node that signs for the cluster, too; on the home, which has the root's key.
+    ///
+    /// - Throws: ``TrustError`` or ``AuditFault``: nothing was issued.
+    func certifyDelegate(
+        node: String, _ request: [UInt8], now: Date = Date()
+    ) throws -> [[UInt8]] {
+        guard configuration.isHome
+        else { throw TrustError.invalidRequest("this node isn't the cluster's home") }
+        let actor = PeerIdentity(domain: authority.trustDomain, node: node)
+            .map { AuditActor.node($0.spiffeID) }
+        let (chain, certificate) = try authority.certifyDelegate(request: request, now: now)
+        try audit([
+            AuditEntry(
+                .issue, .granted, by: actor ?? .agent, subject: .cluster(configuration.clusterName),
+                certificate: certificate, reason: "an intermediate of a node's own")
+        ])
+        log.notice("A node has an intermediate of its own", metadata: ["peer.node": "\(node)"])
+        return chain
+    }
+
+    /// Goes on with another authority, which is on disk in the place of the former.
+    func use(
+        _ next: CertificateAuthority, because reason: AuditReason
+    ) throws(AuditFault) {
+        try replace(with: next, because: reason)
+        log.notice("The CA has a new certificate", metadata: ["ca": "\(next)"])
+    }
+
     /// The authority has another certificate.
     private func replace(
         with next: CertificateAuthority, because reason: AuditReason
@@ -133,7 +161,10 @@ final class AuthorityService: Service {
                     log.notice("The CA has a new certificate", metadata: ["ca": "\(loaded)"])
                 }
                 let authority = authority
-                guard authority.needsRenewal(now: Date()), quietFor <= .zero else { continue }
+                guard authority.needsRenewal(now: Date()), quietFor <= .zero,
+                    // Others ask the home, see DelegateService.
+                    try configuration.isHome || authority.hasRootKey
+                else { continue }
                 let renewed = try authority.renewed()
                 try replace(with: renewed, because: "the intermediate was due")
                 known = FileStamp(file)

@@ -12,6 +12,10 @@ struct Candidacy: Sendable {
     var keeper: LeaseKeeper
     /// Seconds since 1970 after which nothing counts that the CA delegates now.
     let authorityEnds: @Sendable () -> UInt64
+    /// The root below which the CA delegates now, by its key identifier.
+    let root: @Sendable () -> String
+    /// The one below which it delegated this node's epoch.
+    var openedUnder: String?
     /// Makes the ledger of an epoch: a new key, delegated by the cluster's CA.
     let delegate: @Sendable (_ epoch: UInt32) throws -> Ledger
     var generator: SplitMix64
@@ -27,10 +31,12 @@ struct Candidacy: Sendable {
     init(
         keeper: LeaseKeeper, seed: UInt64,
         authorityEnds: @escaping @Sendable () -> UInt64 = { .max },
+        root: @escaping @Sendable () -> String = { "" },
         delegate: @escaping @Sendable (_ epoch: UInt32) throws -> Ledger
     ) {
         self.keeper = keeper
         self.authorityEnds = authorityEnds
+        self.root = root
         self.delegate = delegate
         generator = SplitMix64(seed: seed)
     }

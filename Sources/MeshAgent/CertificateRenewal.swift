@@ -31,6 +31,13 @@ struct CertificateRenewal {
         nextAttempt = due
     }
 
+    /// The certificate must be replaced although its time hasn't come.
+    mutating func hasten(now: Date) {
+        guard due > now else { return }
+        due = now
+        nextAttempt = now
+    }
+
     /// What to ask the authority now; nil when it isn't time. The same key is asked for again until
     /// there is an answer.
     mutating func attempt(now: Date) throws(TrustError) -> [UInt8]? {

@@ -102,14 +102,14 @@ private struct Claims {
             services = record.addresses.map { Prefix($0) }
         case .identity: identity = (try? IdentityRecord(encoded: value))?.identity
         case .node: pods = (try? NodeRecord(encoded: value))?.podPrefixes ?? []
-        case .namespace, .relays, .statement, .peer, .deny: break
+        case .namespace, .relays, .statement, .peer, .deny, .authority, .receipt: break
         }
         switch key.kind {
         case .endpoint, .slice, .service, .namespace:
             // A name may be cut at either of two slashes; where to is the record's own word.
             namespaces = [String(key.name.prefix { $0 != "/" })]
             if let named { namespaces.append(named.namespace) }
-        case .identity, .node, .relays, .statement, .peer, .deny: break
+        case .identity, .node, .relays, .statement, .peer, .deny, .authority, .receipt: break
         }
     }
 }

@@ -19,9 +19,9 @@ struct CharterQuota: Hashable, Sendable {
     /// Puts and deletes at once, after a pause.
     var burst = 250_000
 
-    /// Of an authority: its announcement, and for each other cluster an admission and how far it has
-    /// read. No charter may make it less.
-    static let statements = 2 * 4095 + 1
+    /// Of an authority: its announcement, and for each other cluster an admission, how far it has read,
+    /// and which roots it holds. No charter may make it less.
+    static let statements = 3 * 4095 + 1
 
     /// What each may be.
     static let range = 1...1_000_000_000

@@ -20,9 +20,16 @@ enum Message: Hashable, Sendable {
     case publisher(Position)
 
     /// A node asks the authority to certify its next key: PKCS#10 in DER. Own cluster only.
-    case certificateRequest([UInt8])
+    case certificateRequest(CertificatePurpose, [UInt8])
     /// What the authority answers. Own cluster only; believed as far as it verifies.
-    case certificate(CertificateAnswer)
+    case certificate(CertificatePurpose, CertificateAnswer)
+
+    enum CertificatePurpose: UInt8, Sendable {
+        /// The node's own, to talk to others with.
+        case node = 1
+        /// Below the root, to sign for the cluster with: for nodes that may publish its ledger.
+        case authority = 2
+    }
 
     enum CertificateAnswer: Hashable, Sendable {
         static let requestBytes = 4096
@@ -100,14 +107,17 @@ extension Message {
         case .publisher(let position):
             writer.write(UInt8(6))
             writer.write(position)
-        case .certificateRequest(let request):
+        case .certificateRequest(let purpose, let request):
             writer.write(UInt8(7))
+            writer.write(purpose.rawValue)
             writer.write(field: request)
-        case .certificate(.issued(let chain)):
+        case .certificate(let purpose, .issued(let chain)):
             writer.write(UInt8(8))
+            writer.write(purpose.rawValue)
             writer.write(list: chain) { $0.write(field: $1) }
-        case .certificate(.refused(let reason)):
+        case .certificate(let purpose, .refused(let reason)):
             writer.write(UInt8(9))
+            writer.write(purpose.rawValue)
             writer.write(
                 String(
                     decoding: reason.utf8.prefix(CertificateAnswer.reasonBytes / 3), as: UTF8.self))
@@ -131,9 +141,11 @@ extension Message {
         case 6: self = .publisher(try reader.readPosition())
         case 7:
             self = .certificateRequest(
+                try reader.readPurpose(),
                 Array(try reader.readField(max: CertificateAnswer.requestBytes, "request")))
         case 8:
             self = .certificate(
+                try reader.readPurpose(),
                 .issued(
                     try reader.readList(max: CertificateAnswer.certificates, "certificates") {
                         reader throws(DecodingFault) in
@@ -143,6 +155,7 @@ extension Message {
                     }))
         case 9:
             self = .certificate(
+                try reader.readPurpose(),
                 .refused(try reader.readString(max: CertificateAnswer.reasonBytes, "reason")))
         case let kind: throw .invalid("message kind \(kind)")
         }
@@ -154,6 +167,12 @@ extension ByteReader {
     fileprivate mutating func readCluster() throws(DecodingFault) -> ClusterID {
         guard let cluster = ClusterID(rawValue: try read()) else { throw .invalid("cluster ID") }
         return cluster
+    }
+
+    fileprivate mutating func readPurpose() throws(DecodingFault) -> Message.CertificatePurpose {
+        guard let purpose = Message.CertificatePurpose(rawValue: try read())
+        else { throw .invalid("purpose of a certificate") }
+        return purpose
     }
 
     fileprivate mutating func readDeadNodes() throws(DecodingFault) -> Message.DeadNodes {

@@ -88,10 +88,10 @@ struct Publisher: Sendable {
             else { return [] }
             switch key.kind {
             case .endpoint: return endpoint(key, change.value, at: now)
-            case .identity, .relays: return []
+            case .identity, .relays, .receipt: return []
             // It is only ever replaced: silence lifts no denial.
             case .deny: return change.value.map { [.put(key, $0)] } ?? []
-            case .namespace, .node, .service, .slice, .statement, .peer:
+            case .namespace, .node, .service, .slice, .statement, .peer, .authority:
                 return [change.value.map { .put(key, $0) } ?? .delete(key)]
             }
         }

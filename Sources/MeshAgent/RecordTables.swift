@@ -31,7 +31,9 @@ struct RecordTables {
     private(set) var statements: [ClusterID: [String: [UInt8]]] = [:]
     /// Whom this cluster's home has made peers, by the clusters' names.
     private(set) var members: [String: [UInt8]] = [:]
-    /// Rises with every change of the two.
+    /// What this cluster's home says of its authority.
+    private(set) var authority: AuthorityRecord?
+    /// Rises with every change of the three.
     private(set) var trustRevision: UInt64 = 0
     /// As clusters announce them, unverified; and how often one of them changed.
     private(set) var denyLists: [ClusterID: [UInt8]] = [:]
@@ -105,7 +107,8 @@ struct RecordTables {
                 case .statement: try setStatement(key, value, of: cluster)
                 case .peer: try setPeer(key, value, of: cluster)
                 case .deny: try setDenyList(key, value, of: cluster)
-                case .namespace: break
+                case .authority: try setAuthority(key, value, of: cluster)
+                case .namespace, .receipt: break
                 }
                 quarantine[cluster]?[key] = nil
             } catch {
@@ -259,6 +262,16 @@ struct RecordTables {
         }
         guard record.map({ $0.key == key }) ?? true else { throw .invalid("key") }
         members[key.name] = record?.body
+        trustRevision += 1
+    }
+
+    private mutating func setAuthority(
+        _ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID
+    ) throws(DecodingFault) {
+        guard key == AuthorityRecord.onlyKey else { throw .invalid("key") }
+        // What is gone changes nothing: it comes back with its home.
+        guard cluster == own.cluster, let value else { return }
+        authority = try AuthorityRecord(encoded: value)
         trustRevision += 1
     }
 

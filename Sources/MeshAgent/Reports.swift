@@ -113,10 +113,10 @@ extension Message.Report.Put {
         case .endpoint:
             (try? EndpointRecord(encoded: value)).map { $0.node == reporter && $0.key == key }
                 ?? false
-        case .node: key.name == reporter
+        case .node, .receipt: key.name == reporter
         case .deny: reporter == home && key == DenyListRecord.onlyKey
         case .identity, .relays: false
-        case .statement, .peer: reporter == home
+        case .statement, .peer, .authority: reporter == home
         case .namespace, .service, .slice: true
         }
     }

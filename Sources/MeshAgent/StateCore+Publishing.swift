@@ -145,6 +145,8 @@ extension StateCore {
 
     private var delegationEnds: Bool {
         if delegationIsRefused { return true }
+        // The former root will be believed no longer.
+        if let candidacy, candidacy.openedUnder != candidacy.root() { return true }
         guard realTime > 0, let candidacy,
             let until = synchroniser.replica(of: configuration.cluster)?.delegatedUntil
         else { return false }
@@ -190,6 +192,7 @@ extension StateCore {
         do {
             ledger = try candidacy.delegate(epoch)
             self.candidacy?.fault = nil
+            self.candidacy?.openedUnder = candidacy.root()
         } catch {
             self.candidacy?.fault = "\(error)"
             effects.append(.note(.delegationFailed("\(error)")))

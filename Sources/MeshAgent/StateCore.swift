@@ -69,6 +69,8 @@ struct StateCore {
     var gossipKeys: [GossipKey] = []
     /// What the authority here says, on the cluster's home; told likewise.
     var trustRecords: [RecordKey: [UInt8]] = [:]
+    /// What this node's trust rests on; told likewise.
+    var receipt: ReceiptRecord?
     /// Set while this node publishes.
     var publisher: Publisher?
     var isOpen = false
@@ -245,9 +247,10 @@ extension StateCore {
         case .drain(let wish) where isOwn: take(wish, into: &effects)
         case .publisher(let position) where isOwn:
             heardPublisher(node.name, at: position, now)
-        case .certificateRequest(let request) where isOwn:
-            effects.append(.certify(request, of: node, over: link))
-        case .certificate(let answer) where isOwn: effects.append(.certified(answer))
+        case .certificateRequest(let purpose, let request) where isOwn:
+            effects.append(.certify(purpose, request, of: node, over: link))
+        case .certificate(let purpose, let answer) where isOwn:
+            effects.append(.certified(purpose, answer))
         case .report, .paths, .deadNodes, .drain, .publisher, .certificateRequest, .certificate:
             effects.append(.note(.outOfTurn(from: node, "message")))
         }
@@ -274,21 +277,23 @@ extension StateCore {
 // MARK: This node's certificate
 
 extension StateCore {
-    /// Asks a node that holds the CA to certify a key.
+    /// Asks a node that holds the CA to certify a key; about another authority, the home.
     ///
     /// - Parameter attempt: another number asks another one of several.
     /// - Returns: false if none is linked.
     func requestCertificate(
-        _ request: [UInt8], attempt: Int, into effects: inout [StateEffect]
+        _ purpose: Message.CertificatePurpose, _ request: [UInt8], attempt: Int,
+        into effects: inout [StateEffect]
     ) -> Bool {
+        let names =
+            purpose == .authority ? [configuration.home] : configuration.publisher.candidates
         let holders = links.filter {
-            $0.value.cluster == configuration.cluster
-                && configuration.publisher.candidates.contains($0.value.name)
+            $0.value.cluster == configuration.cluster && names.contains($0.value.name)
         }.keys.sorted()
         guard !holders.isEmpty else { return false }
         effects.append(
             .send(
-                Message.certificateRequest(request).encoded,
+                Message.certificateRequest(purpose, request).encoded,
                 over: holders[attempt % holders.count]))
         return true
     }
@@ -318,6 +323,7 @@ extension StateCore {
             records[record.key] = record.encoded
         }
         records.merge(trustRecords) { $1 }
+        if let receipt { records[receipt.key] = receipt.encoded }
         if let denyList { records[DenyListRecord.onlyKey] = denyList }
         keepWithinLimits(&records)
         tables.setInterfaces(endpoints.mapValues(\.interface))

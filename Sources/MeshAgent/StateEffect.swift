@@ -20,9 +20,9 @@ enum StateEffect: Sendable {
     /// A cluster is no peer any more: the journal forgets its replica.
     case forget(ClusterID)
     /// A node of the own cluster wants its key certified.
-    case certify([UInt8], of: NodeID, over: LinkID)
+    case certify(Message.CertificatePurpose, [UInt8], of: NodeID, over: LinkID)
     /// What came of this node's own wish.
-    case certified(Message.CertificateAnswer)
+    case certified(Message.CertificatePurpose, Message.CertificateAnswer)
     case persistDrain(DrainDeclaration)
     /// What ``RecordTables/denyLists`` holds reads differently.
     case denyListsChanged

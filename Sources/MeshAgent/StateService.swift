@@ -55,6 +55,9 @@ actor StateService: Service {
     /// What the authority answered to this node's requests. One reader; only the newest waits.
     nonisolated let certificates: AsyncStream<Message.CertificateAnswer>
     private let certificateAnswers: AsyncStream<Message.CertificateAnswer>.Continuation
+    /// What the home answered about this node's own authority. One reader; only the newest waits.
+    nonisolated let authorityCertificates: AsyncStream<Message.CertificateAnswer>
+    private let authorityAnswers: AsyncStream<Message.CertificateAnswer>.Continuation
     /// Ledgers say something else about who belongs to the mesh. One reader.
     nonisolated let trustChanges: AsyncStream<Void>
     private let trustChange: AsyncStream<Void>.Continuation
@@ -108,6 +111,8 @@ actor StateService: Service {
     ) {
         self.authority = authority
         (certificates, certificateAnswers) = AsyncStream.makeStream(
+            bufferingPolicy: .bufferingNewest(1))
+        (authorityCertificates, authorityAnswers) = AsyncStream.makeStream(
             bufferingPolicy: .bufferingNewest(1))
         (trustChanges, trustChange) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         (denyListChanges, denyListsChanged) = AsyncStream.makeStream(
@@ -175,6 +180,13 @@ actor StateService: Service {
     /// What this cluster's authority says, from now on.
     func setTrustRecords(_ records: [RecordKey: [UInt8]]) {
         core.trustRecords = records
+        endpointsChanged()
+    }
+
+    /// What this node's trust rests on, from now on.
+    func setReceipt(_ receipt: ReceiptRecord) {
+        guard receipt != core.receipt else { return }
+        core.receipt = receipt
         endpointsChanged()
     }
 
@@ -285,32 +297,47 @@ actor StateService: Service {
 
     // MARK: Certificates
 
-    /// Asks the authority to certify a key; ``certificates`` has the answer.
+    /// Asks the authority to certify a key; ``certificates`` or, about another authority,
+    /// ``authorityCertificates`` has the answer.
     ///
     /// - Parameter attempt: another number asks another one of several that hold the CA.
     /// - Returns: false if nobody can be asked.
-    func requestCertificate(_ request: [UInt8], attempt: Int) -> Bool {
-        if let authority {
-            certificateAnswers.yield(answer(to: request, of: core.configuration.node, authority))
+    func requestCertificate(
+        _ purpose: Message.CertificatePurpose = .node, _ request: [UInt8], attempt: Int
+    ) -> Bool {
+        if let authority, purpose == .node {
+            certificateAnswers.yield(
+                answer(purpose, request, of: core.configuration.node, authority))
             return true
         }
         var isAsked = false
         step { core, effects in
-            isAsked = core.requestCertificate(request, attempt: attempt, into: &effects)
+            isAsked = core.requestCertificate(purpose, request, attempt: attempt, into: &effects)
         }
         return isAsked
     }
 
-    private func certify(_ request: [UInt8], of node: NodeID, over link: LinkID) {
-        guard let authority else { return note(.outOfTurn(from: node, "certificate request")) }
-        links.send(Message.certificate(answer(to: request, of: node, authority)).encoded, on: link)
+    private func certify(
+        _ purpose: Message.CertificatePurpose, _ request: [UInt8], of node: NodeID,
+        over link: LinkID
+    ) {
+        guard let authority,
+            purpose == .node || core.configuration.publisher.candidates.contains(node.name)
+        else { return note(.outOfTurn(from: node, "certificate request")) }
+        links.send(
+            Message.certificate(purpose, answer(purpose, request, of: node, authority)).encoded,
+            on: link)
     }
 
     private func answer(
-        to request: [UInt8], of node: NodeID, _ authority: AuthorityService
+        _ purpose: Message.CertificatePurpose, _ request: [UInt8], of node: NodeID,
+        _ authority: AuthorityService
     ) -> Message.CertificateAnswer {
         do {
-            return .issued(try authority.certify(node: node.name, request: request))
+            return switch purpose {
+            case .node: .issued(try authority.certify(node: node.name, request: request))
+            case .authority: .issued(try authority.certifyDelegate(node: node.name, request))
+            }
         } catch {
             return .refused("\(error)")
         }
@@ -347,8 +374,10 @@ actor StateService: Service {
             }
         case .checkpoint(let owner): save(owner)
         case .forget(let owner): forget(owner)
-        case .certify(let request, let node, let link): certify(request, of: node, over: link)
-        case .certified(let answer): certificateAnswers.yield(answer)
+        case .certify(let purpose, let request, let node, let link):
+            certify(purpose, request, of: node, over: link)
+        case .certified(.node, let answer): certificateAnswers.yield(answer)
+        case .certified(.authority, let answer): authorityAnswers.yield(answer)
         case .denyListsChanged: denyListsChanged.yield()
         case .persistDrain(let drain):
             persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)

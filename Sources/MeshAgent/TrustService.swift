@@ -3,6 +3,7 @@
 import FoundationEssentials
 import Logging
 import MeshAdmin
+import MeshModel
 import MeshTransport
 import MeshTrust
 import ServiceLifecycle
@@ -27,6 +28,8 @@ actor TrustService: Service {
     private let denials: DenyService
     /// Set on nodes that hold the CA.
     private let authority: AuthorityService?
+    /// What the roots in force hash to.
+    private var digests: [ClusterID: UInt64] = [:]
     private var expiry = ExpiryWatch()
     private let log: Logger
 
@@ -59,12 +62,15 @@ actor TrustService: Service {
     private func followTime() async {
         var known = stamps
         var untilLook = Duration.zero
+        digests = (try? Self.digests(links.security)) ?? [:]
+        await tell()
         for await _ in AsyncTimer(every: Self.interval).cancelOnGracefulShutdown() {
             let stamps = stamps
             if stamps != known {
                 known = stamps
                 await reload()
             }
+            await obey()
             await renew()
             links.closeExpired(at: Date(), grace: Self.sessionGrace)
             untilLook -= Self.interval
@@ -90,12 +96,41 @@ actor TrustService: Service {
         }
     }
 
+    /// Says what this node's trust rests on, so that its home knows when a new root may be used.
+    private func tell() async {
+        await state.setReceipt(
+            ReceiptRecord(
+                node: configuration.node.name, bundles: digests, issuers: credentials.issuers,
+                authority: authority?.authority.authorityKey(.root).bytes ?? []))
+    }
+
+    private static func digests(_ security: LinkSecurity) throws(TrustError) -> [ClusterID: UInt64]
+    {
+        var digests: [ClusterID: UInt64] = [:]
+        for domain in security.trust.trustDomains {
+            guard let cluster = security.clusters[domain.cluster],
+                let bundle = security.trust[domain.name]
+            else { continue }
+            digests[cluster] = try bundle.digest
+        }
+        return digests
+    }
+
+    /// Renews at once when the home wants certificates to rest on another key.
+    private func obey() async {
+        await tell()
+        guard let required = await state.core.tables.authority?.required, !required.isEmpty,
+            !credentials.issuers.contains(required)
+        else { return }
+        renewal.hasten(now: Date())
+    }
+
     /// Asks for the next certificate when two thirds of this one's life are over, and again until it
     /// is there.
     private func renew() async {
         do throws(TrustError) {
             guard let request = try renewal.attempt(now: Date()) else { return }
-            let isAsked = await state.requestCertificate(request, attempt: renewal.attempts)
+            let isAsked = await state.requestCertificate(.node, request, attempt: renewal.attempts)
             log.log(
                 level: isAsked ? .info : .warning,
                 isAsked ? "A new certificate is asked for" : "No node with the CA is linked",
@@ -167,6 +202,7 @@ actor TrustService: Service {
                 renewal = CertificateRenewal(of: security.credentials, draw: .random(in: 0...1))
             }
             credentials = security.credentials
+            digests = try Self.digests(security)
             log.notice(
                 "New certificates and peers are in use",
                 metadata: [

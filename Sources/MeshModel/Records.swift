@@ -23,6 +23,8 @@ public enum RecordKind: String, Hashable, Comparable, Sendable, CaseIterable {
     case statement
     case peer
     case deny
+    case authority
+    case receipt
 
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }

@@ -57,6 +57,8 @@ public struct RelayKeeper: Sendable {
         }
     }
 
+    public func isDead(_ name: String) -> Bool { lives[name] == .dead }
+
     /// This node no longer publishes: what it announced last may never have reached a ledger.
     public mutating func resign() {
         announced = nil

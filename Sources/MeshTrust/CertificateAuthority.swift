@@ -36,7 +36,14 @@ public struct CertificateAuthority: Sendable {
         cluster: ClusterName, mesh: String, in directory: String, areNamesConstrained: Bool = true,
         now: Date = Date()
     ) throws(TrustError) -> CertificateAuthority {
-        let domain = try TrustDomain(cluster: cluster, mesh: mesh)
+        try create(
+            domain: TrustDomain(cluster: cluster, mesh: mesh), in: directory,
+            areNamesConstrained: areNamesConstrained, now: now)
+    }
+
+    static func create(
+        domain: TrustDomain, in directory: String, areNamesConstrained: Bool, now: Date
+    ) throws(TrustError) -> CertificateAuthority {
         try SecretFile.makeDirectory(directory)
         if try SecretFile.exists(named: fileName, in: directory) {
             throw .alreadyExists(path: "\(directory)/\(fileName)")

@@ -90,6 +90,29 @@ enum SecretFile {
         try sync(directory: directory)
     }
 
+    /// Takes a directory of such files away for good; nothing if there is none. Only files lie in it.
+    static func removeDirectory(_ path: String) throws(TrustError) {
+        guard let folder = opendir(path) else {
+            if errno == ENOENT { return }
+            throw .file(operation: "list", path: path, errno: errno)
+        }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) {
+                    String(cString: $0)
+                }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        closedir(folder)
+        for name in names {
+            _ = try call("remove", "\(path)/\(name)") { unlink("\(path)/\(name)") }
+        }
+        _ = try call("remove", path) { rmdir(path) }
+        try sync(directory: path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ".")
+    }
+
     /// Creates the directory with mode 0700; an existing one must be as closed.
     static func makeDirectory(_ path: String) throws(TrustError) {
         if mkdir(path, directoryMode) != 0 && errno != EEXIST {

@@ -50,6 +50,11 @@ public struct TrustBundle: Hashable, Sendable {
         self.init(trustDomain: trustDomain, uncheckedAnchors: certificates[...])
     }
 
+    /// - Throws: as ``init(trustDomain:pem:)``.
+    public init(trustDomain: TrustDomain, anchors: [Certificate]) throws(TrustError) {
+        try self.init(trustDomain: trustDomain, pem: pemText(anchors))
+    }
+
     init(trustDomain: TrustDomain, uncheckedAnchors: ArraySlice<Certificate>) {
         self.trustDomain = trustDomain
         anchors = Array(uncheckedAnchors)

@@ -35,6 +35,8 @@ struct TrustBenchmark: AsyncParsableCommand {
                   - {name: beta, id: 2, nodes: 2}
                 """, name: Self.lab)
         try await withLab(Self.lab, file, weft: weft) { lab in try await deny(in: lab) }
+        try await join(last: options.quick ? 5 : 20, Self.lab, weft: weft)
+        try await rotate(Self.lab, weft: weft)
     }
 
     // MARK: Issuance

@@ -89,9 +89,12 @@ extension Lab {
                 #expect(try !LabFolder.read(log).contains(secret), "\(log)")
             }
             for node in plan.nodes {
-                let folder = "\(plan.folder(of: node))/trust/authority"
-                for name in try LabFolder.names(in: folder) {
-                    #expect(try !LabFolder.read("\(folder)/\(name)").contains(secret), "\(name)")
+                let authority = "\(plan.folder(of: node))/trust/authority"
+                for folder in [authority, "\(authority)/audit"] {
+                    for name in try LabFolder.names(in: folder) where name != "audit" {
+                        let text = try LabFolder.read("\(folder)/\(name)")
+                        #expect(!text.contains(secret), "\(name)")
+                    }
                 }
             }
         }

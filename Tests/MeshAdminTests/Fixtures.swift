@@ -11,6 +11,7 @@ final class ScriptedAgent: AdminProvider {
         var detached: [ObjectName] = []
         var drains: [Bool] = []
         var joining: [String] = []
+        var keyRotations: [RotationRequest] = []
         var denials: [DenyRequest] = []
         var allowances: [AllowRequest] = []
         var departures: [DepartureRequest] = []
@@ -98,6 +99,13 @@ final class ScriptedAgent: AdminProvider {
         throw AdminFault(.conflict, "no cluster '\(cluster)' is known here")
     }
 
+    func rotationStatus() async throws -> RotationStatus { .fixture }
+    func rotate(_ request: RotationRequest) async throws -> RotationAnswer {
+        asked.withLock { $0.keyRotations.append(request) }
+        return RotationAnswer(status: .fixture, broken: ["west"])
+    }
+    func spiffeBundle() async throws -> [UInt8] { Array(#"{"keys":[]}"#.utf8) }
+
     func trustStatus() async throws -> TrustStatus { .fixture }
     func denials() async throws -> [DenialStatus] { [.fixture] }
     func deny(_ request: DenyRequest) async throws {
@@ -145,6 +153,12 @@ extension TrustStatus {
                 serial: "01", notAfterUnixSeconds: 2_000_000_000, secondsLeft: 1e8,
                 fractionLeft: 0.9)
         ], home: "n1", audit: AuditHead(sequence: 7, hash: "00ff"), denials: 1)
+}
+
+extension RotationStatus {
+    static let fixture = RotationStatus(
+        kind: .root, phase: "published", sentence: "waiting for west", waitingFor: ["west"],
+        laggards: [], obstacle: nil)
 }
 
 extension DenialStatus {

@@ -104,7 +104,7 @@ struct Home {
     /// What its ledger tells others.
     func statements() throws -> [MeshStatement] {
         try desk.records().filter {
-            $0.key.kind == .statement && !StatementName.isSeen($0.key.name)
+            $0.key.kind == .statement && !StatementName.isReceipt($0.key.name)
         }
         .sorted { $0.key < $1.key }
         .map { try MeshStatement(encoded: StatementRecord(encoded: $0.value).body) }

@@ -36,9 +36,9 @@ struct MessageTests {
     private static let drain = Message.drain(
         Message.DrainWish(isDraining: true, generation: .max))
 
-    private static let request = Message.certificateRequest([0x30, 0x82])
-    private static let issued = Message.certificate(.issued([[0x30, 1], [0x30]]))
-    private static let refused = Message.certificate(.refused("the clock went back"))
+    private static let request = Message.certificateRequest(.authority, [0x30, 0x82])
+    private static let issued = Message.certificate(.node, .issued([[0x30, 1], [0x30]]))
+    private static let refused = Message.certificate(.authority, .refused("the clock went back"))
 
     static let all: [Message] = [
         .replication([0, 1, 255]), report, paths, claim, drain, request, issued, refused,
@@ -88,7 +88,9 @@ struct MessageTests {
             ([4, 0, 1, 0, 0, 0, 1, 97, 255, 255, 255, 255], .tooLong("nodes")),
             ([2, 1, 1, 0, 0, 78, 33], .tooLong("records")),
             // A request of 4,097 bytes, five certificates.
-            ([7, 0, 0, 16, 1], .tooLong("request")), ([8, 0, 0, 0, 5], .tooLong("certificates")),
+            ([7, 1, 0, 0, 16, 1], .tooLong("request")),
+            ([8, 2, 0, 0, 0, 5], .tooLong("certificates")),
+            ([7, 3], .invalid("purpose of a certificate")),
             ([2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 120, 47, 121], .invalid("record key")),
         ] as [([UInt8], DecodingFault)])
     func wrong(bytes: [UInt8], fault: DecodingFault) {

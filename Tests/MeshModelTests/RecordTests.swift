@@ -57,6 +57,11 @@ private let samples: [Sample] = [
             ])),
     Sample(RelaySetRecord(generation: 0x0102_0304_0506_0708, relays: ["node-1", "n"])),
     Sample(StatementRecord(name: "admission/west", body: [1, 2, 3])),
+    Sample(AuthorityRecord(bundle: "certificates", root: [1, 2], required: [3])),
+    Sample(
+        ReceiptRecord(
+            node: "n1", bundles: [ClusterID(rawValue: 2)!: 7, ClusterID(rawValue: 9)!: .max],
+            issuers: [[1], [2]], authority: [])),
     Sample(PeerRecord(name: "west", body: [4, 5])),
 ]
 

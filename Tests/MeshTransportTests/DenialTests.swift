@@ -102,7 +102,8 @@ struct DenialTests {
         try await late.write([])
         denied.deny("b")
         try a.service.judgeAgain()
-        try await late.write(.hello, RawPeer.hello(west, 2, "b").encoded)
+        // The other side may not have been done with the handshake: then it is refused there.
+        try? await late.write(.hello, RawPeer.hello(west, 2, "b").encoded)
         _ = try await a.refusal(Self.isDenial)
         #expect(a.counters.linksOpened == 0)
     }

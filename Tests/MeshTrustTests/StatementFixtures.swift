@@ -54,13 +54,6 @@ struct Issuer {
         try seal(body, with: leafKey, chain: [leaf, intermediate])
     }
 
-    func bundle(
-        _ sequence: UInt64, roots: [Certificate]? = nil
-    ) throws -> BundleStatement {
-        try BundleStatement(
-            BundleDocument(sequence: sequence, roots: roots ?? [root]), of: domain)
-    }
-
     private static func certify(
         _ publicKey: P256.Signing.PublicKey, uri: String, isCA: Bool, lifeSeconds: Double,
         by issuer: Certificate?, key: P256.Signing.PrivateKey

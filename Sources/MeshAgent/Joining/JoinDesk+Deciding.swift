@@ -68,16 +68,14 @@ extension JoinDesk {
     /// Says something else about this cluster, if it is something else: addresses, charter, roots. A
     /// cluster that has left says no more.
     ///
-    /// - Parameter signers: while roots change, also one below each that others may still know alone;
-    ///   nil: the authority as it is.
     /// - Returns: whether something new is to be published.
     mutating func announce(
-        _ description: ClusterDescription, signers: [StatementSigner]? = nil, now: UInt64
+        _ description: ClusterDescription, now: UInt64
     ) throws(TrustError) -> Bool {
         guard !roster.hasLeft else { return false }
         var next = roster
         let said = try next.announce(
-            description, now: now, signers: signers ?? self.signers)
+            description, now: now, signers: signers)
         try keep(next)
         return said != nil
     }
@@ -104,6 +102,7 @@ extension JoinDesk {
         _ name: ClusterName, by actor: AuditActor, now: UInt64
     ) throws -> [RosterEvent] {
         var next = roster
+        let signers = try signers
         let events: [RosterEvent]
         do throws(RosterFault) {
             events = try next.forget(name, now: now, signers: signers).events
@@ -136,6 +135,13 @@ extension JoinDesk {
         roster.members.map(\.name).filter {
             heard[$0, default: 0] < roster.announcement.content.sequence
         }
+    }
+
+    /// Signs this cluster's admissions again: after its root has changed.
+    mutating func renewAdmissions(now: UInt64) throws(TrustError) {
+        var next = roster
+        _ = try next.renewAdmissions(now: now, signers: signers)
+        try keep(next)
     }
 
     /// Drops everybody.

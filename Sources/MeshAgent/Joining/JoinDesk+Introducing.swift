@@ -77,6 +77,7 @@ extension JoinDesk {
             request, channel: channel, source: source, book: &book, limiter: &limiter,
             roster: roster, clock: clock, now: now, verify: verifyMeshStatement)
         try saved { desk throws(TrustError) in try desk.keep(book) }
+        let signers = try told { desk throws(TrustError) in try desk.signers }
         let events = try introduction.admit(
             into: &roster, now: now, signers: signers, verify: verifyMeshStatement
         ).events

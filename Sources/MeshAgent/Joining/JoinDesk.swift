@@ -43,7 +43,16 @@ struct JoinDesk: Sendable {
         }
     }
 
-    var signers: [StatementSigner] { [authority().signer] }
+    /// While a root changes, one below the other root, too: whoever knows only that one can follow.
+    ///
+    /// - Throws: ``TrustError`` when a key that should be in the authority's folder can't be read.
+    var signers: [StatementSigner] {
+        get throws(TrustError) {
+            let authority = authority()
+            return [authority, try authority.predecessor(), try authority.successor()]
+                .compactMap { $0?.signer }
+        }
+    }
 
     mutating func keep(_ roster: MeshRoster) throws(TrustError) {
         guard roster != self.roster else { return }
@@ -59,8 +68,13 @@ struct JoinDesk: Sendable {
 
     /// What the cluster's ledger shall say.
     ///
+    /// - Parameters:
+    ///   - held: sequences of other clusters' announcements whose roots all nodes have in force.
+    ///   - required: see ``AuthorityRecord/required``.
     /// - Throws: never for a roster that was read or made.
-    func records() throws(TrustError) -> [RecordKey: [UInt8]] {
+    func records(
+        held: [ClusterName: UInt64] = [:], required: [UInt8] = []
+    ) throws(TrustError) -> [RecordKey: [UInt8]] {
         var records: [RecordKey: [UInt8]] = [:]
         func add(_ record: some LedgerRecord) { records[record.key] = record.encoded }
         for statement in roster.published {
@@ -71,10 +85,20 @@ struct JoinDesk: Sendable {
                 }
             add(StatementRecord(name: name, body: statement.encoded))
         }
-        for (cluster, sequence) in roster.heard {
-            var writer = ByteWriter()
-            writer.write(sequence)
-            add(StatementRecord(name: StatementName.seen(cluster), body: writer.bytes))
+        for (names, sequences) in [(StatementName.seen, roster.heard), (StatementName.held, held)] {
+            for (cluster, sequence) in sequences {
+                var writer = ByteWriter()
+                writer.write(sequence)
+                add(StatementRecord(name: names(cluster), body: writer.bytes))
+            }
+        }
+        let authority = authority()
+        // Roots among which its own isn't are none to give to nodes: somebody replaced it by hand.
+        if roster.description.bundle.anchors.contains(authority.chain[1]) {
+            add(
+                AuthorityRecord(
+                    bundle: try roster.description.bundle.pem(),
+                    root: authority.authorityKey(.root).bytes, required: required))
         }
         for member in roster.members {
             add(PeerRecord(name: member.name.rawValue, body: try member.inForce().encoded()))
@@ -90,5 +114,11 @@ enum StatementName {
     /// Its body is the sequence of the newest announcement of that cluster that was taken, 8 bytes.
     static func seen(_ cluster: ClusterName) -> String { "seen/\(cluster)" }
 
-    static func isSeen(_ name: String) -> Bool { name.utf8.starts(with: "seen/".utf8) }
+    /// Its body is the sequence of an announcement of that cluster whose roots are in force at every
+    /// live node, 8 bytes.
+    static func held(_ cluster: ClusterName) -> String { "held/\(cluster)" }
+
+    static func isReceipt(_ name: String) -> Bool {
+        name.utf8.starts(with: "seen/".utf8) || name.utf8.starts(with: "held/".utf8)
+    }
 }

@@ -48,7 +48,7 @@ extension MeshService {
 
     /// Whether the own ledger, as it is here, lacks no peer. A publisher that starts may have to hear
     /// from its home first.
-    private func isComplete(_ core: StateCore) -> Bool {
+    func isComplete(_ core: StateCore) -> Bool {
         if core.isOpen { return core.book.isComplete(of: configuration.home) }
         guard let age = core.synchroniser.age(of: configuration.cluster, at: .bootNow)
         else { return false }

@@ -28,19 +28,27 @@ actor MeshService: Service {
     /// What the own ledger is told.
     private var records: [RecordKey: [UInt8]]
     /// The roster that they were made from.
-    private var toldFrom: MeshRoster?
+    private var toldFrom: ToldBasis?
     /// Peer records of clusters that have just left.
     private var departing: [RecordKey: (value: [UInt8], until: Instant)] = [:]
     /// What was taken of each ledger's statements.
     private var taken: [ClusterID: [String: [UInt8]]] = [:]
     /// The sequence of this cluster's announcement that each other one has taken.
     private(set) var heard: [ClusterName: UInt64] = [:]
+    /// The sequence of this cluster's announcement whose roots every live node of each other one holds.
+    private(set) var holding: [ClusterName: UInt64] = [:]
+    /// Of bundles that were asked for, until they change.
+    var digests: [ClusterName: (bundle: TrustBundle, digest: UInt64)] = [:]
+    /// See ``AuthorityRecord/required``.
+    var required: [UInt8] = []
     /// Statements that changed nothing, or couldn't be read.
     private(set) var ignored: UInt64 = 0
     /// Why the peers folder isn't as it should be.
     var problems: [String] = []
     /// What the peers folder was written from last.
     var writtenFrom: PeersBasis?
+    /// What the roots file was written from last.
+    var writtenBundle: String?
     /// Set while those who join are answered, with what it presents.
     var server: (server: EnrolmentServer, credentials: NodeCredentials)?
 
@@ -94,6 +102,7 @@ actor MeshService: Service {
         let core = await state.core
         if desk != nil { await receive(core) }
         writePeers(core)
+        writeBundle(core)
     }
 
     private func receive(_ core: StateCore) async {
@@ -103,8 +112,8 @@ actor MeshService: Service {
             guard let name = names[cluster] else { continue }
             let former = taken[cluster] ?? [:]
             for (key, body) in records.sorted(by: { $0.key < $1.key }) where former[key] != body {
-                if StatementName.isSeen(key) {
-                    takeSeen(key, body, by: name)
+                if StatementName.isReceipt(key) {
+                    takeReceipt(key, body, by: name)
                 } else if let statement = read(key, body, of: name) {
                     statements.append(statement)
                 }
@@ -112,6 +121,7 @@ actor MeshService: Service {
         }
         let known = Set(names.values)
         heard = heard.filter { known.contains($0.key) }
+        holding = holding.filter { known.contains($0.key) }
         do throws(TrustError) {
             note(try desk?.receive(statements) ?? [])
             taken = core.tables.statements
@@ -141,14 +151,15 @@ actor MeshService: Service {
         }
     }
 
-    private func takeSeen(_ key: String, _ body: [UInt8], by cluster: ClusterName) {
-        guard key == StatementName.seen(configuration.clusterName) else { return }
+    private func takeReceipt(_ key: String, _ body: [UInt8], by cluster: ClusterName) {
+        let isHeld = key == StatementName.held(configuration.clusterName)
+        guard isHeld || key == StatementName.seen(configuration.clusterName) else { return }
         var reader = ByteReader(body)
         guard let sequence = try? reader.read(UInt64.self) else {
             ignored += 1
             return
         }
-        heard[cluster] = sequence
+        if isHeld { holding[cluster] = sequence } else { heard[cluster] = sequence }
     }
 
     func note(_ events: [RosterEvent]) {
@@ -175,13 +186,17 @@ actor MeshService: Service {
 
     /// Tells the own ledger what the roster says now.
     func publish() async {
+        let core = await state.core
         guard let desk else { return }
         let staying = departing.filter { $0.value.until > .monotonicNow }
-        guard desk.roster != toldFrom || staying.count != departing.count else { return }
+        let basis = ToldBasis(
+            roster: desk.roster, held: held(core), required: required,
+            root: desk.authority().authorityKey(.root))
+        guard basis != toldFrom || staying.count != departing.count else { return }
         departing = staying
         do throws(TrustError) {
-            toldFrom = desk.roster
-            let current = try desk.records()
+            toldFrom = basis
+            let current = try desk.records(held: basis.held, required: basis.required)
                 .merging(departing.mapValues(\.value)) { member, _ in member }
             guard current != records else { return }
             records = current
@@ -203,11 +218,8 @@ actor MeshService: Service {
     }
 
     /// Says something else about this cluster: while a root is changed, other roots.
-    ///
-    /// - Parameter signers: one below each root that others may still know alone; nil: the authority
-    ///   as it is.
-    func announce(_ description: ClusterDescription, signers: [StatementSigner]? = nil) throws {
-        let isNew = try desk?.announce(description, signers: signers, now: unixSeconds()) ?? false
+    func announce(_ description: ClusterDescription) throws {
+        let isNew = try desk?.announce(description, now: unixSeconds()) ?? false
         if isNew {
             log.notice(
                 "This cluster says something else about itself",

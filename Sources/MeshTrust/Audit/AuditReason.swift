@@ -12,7 +12,6 @@ extension SPIFFEID: AuditPrintable {}
 extension PeerIdentity: AuditPrintable {}
 extension TrustError: AuditPrintable {}
 extension StatementRefusal: AuditPrintable {}
-extension BundleChange: AuditPrintable {}
 extension RotationEvent: AuditPrintable {}
 extension RotationFault: AuditPrintable {}
 extension DenySubject: AuditPrintable {}

@@ -13,8 +13,6 @@ public enum StatementRefusal: Error, Hashable, Sendable {
     /// An authority signed two different statements with one sequence: its key is in two hands, or
     /// its state was put back to an older one. An alarm.
     case conflicting(domain: String, sequence: UInt64)
-    /// The domain is known: its anchors change only by its own signature.
-    case alreadyKnown(String)
 
     /// Whether an operator must hear of it at once.
     public var isAlarm: Bool { if case .conflicting = self { true } else { false } }
@@ -35,9 +33,6 @@ extension StatementRefusal: CustomStringConvertible {
             "\(domain) signed two different statements with sequence \(sequence): its key is used in "
                 + "two places, or its state was restored from an old copy; ask its operator, and deny "
                 + "the authority if nobody knows"
-        case .alreadyKnown(let domain):
-            "\(domain) is known already, and its roots change only by its own signature: "
-                + "'weft cluster forget' it first if it was made anew"
         }
     }
 }

@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 import MeshModel
+import X509
 
 func base64(_ bytes: some Sequence<UInt8>) -> String { Data(bytes).base64EncodedString() }
 
@@ -44,4 +45,9 @@ extension ByteReader {
         let found = try read(UInt8.self)
         guard found == version else { throw .unsupportedVersion(found) }
     }
+}
+
+/// The subject key identifier in hexadecimal, empty when the certificate has none.
+func keyIdentifierText(_ certificate: Certificate) -> String {
+    hexadecimal(((try? certificate.extensions.subjectKeyIdentifier) ?? nil)?.keyIdentifier ?? [])
 }

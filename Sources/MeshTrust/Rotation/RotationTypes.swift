@@ -63,6 +63,12 @@ public struct AuthorityKey: Hashable, Sendable, Codable {
         self.keyIdentifier = keyIdentifier
         self.notAfter = notAfter
     }
+
+    /// ``keyIdentifier`` as certificates have it.
+    public var bytes: [UInt8] {
+        let digits = keyIdentifier.compactMap(\.hexDigitValue).map { UInt8($0) }
+        return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+    }
 }
 
 /// Who has to hold a bundle before a root may change: every other cluster of the mesh, and the own

@@ -10,7 +10,7 @@ struct AuthorityCommand: ParsableCommand {
         commandName: "ca", abstract: "The certificate authority of this cluster.",
         subcommands: [
             Initialise.self, Issue.self, Request.self, Install.self, Renew.self, Verify.self,
-            Lives.self, Log.self, Deny.self, Allow.self, Denied.self,
+            Lives.self, Log.self, Deny.self, Allow.self, Denied.self, Rotate.self, Bundle.self,
         ])
 
     /// Which cluster, and where its trust folder is.

@@ -27,6 +27,8 @@ let modelTargets: [FuzzTarget] = [
     case .statement: try check(rest, as: StatementRecord.self)
     case .peer: try check(rest, as: PeerRecord.self)
     case .deny: try check(rest, as: DenyListRecord.self)
+    case .authority: try check(rest, as: AuthorityRecord.self)
+    case .receipt: try check(rest, as: ReceiptRecord.self)
     }
 }
 
@@ -66,6 +68,10 @@ private func check<Record: LedgerRecord>(_ bytes: [UInt8], as: Record.Type) thro
             ]),
         RelaySetRecord(generation: 7, relays: ["node-1", "node-3"]),
         DenyListRecord(sealed: [1, 2, 3]),
+        AuthorityRecord(bundle: "-", root: [1, 2], required: []),
+        ReceiptRecord(
+            node: "node-1", bundles: [ClusterID(rawValue: 2)!: 7], issuers: [[1], [2]],
+            authority: [2]),
     ]
     return try records.map { record in
         guard let kind = RecordKind.allCases.firstIndex(of: type(of: record).kind)
