@@ -68,13 +68,17 @@ extension TrustBenchmark {
         }
     }
 
-    /// Links that agents refused because of a certificate.
+    /// Links that agents refused because of a certificate. That a frozen agent answers nobody counts
+    /// elsewhere.
     private func refusals(_ mesh: TrustMesh) async throws -> Double {
+        let reasons = ["\"trust\"", "\"unverified-session\""]
         var sum = 0.0
         for number in 1...Self.clusters {
             let lines = try await mesh.home(number).metrics().split(separator: "\n")
             for line in lines
-            where line.hasPrefix("weft_transport_rejected_total") && line.contains("\"tls\"") {
+            where line.hasPrefix("weft_transport_rejected_total")
+                && reasons.contains(where: { line.contains($0) })
+            {
                 sum += line.split(separator: " ").last.flatMap { Double($0) } ?? 0
             }
         }

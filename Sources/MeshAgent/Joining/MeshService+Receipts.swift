@@ -22,10 +22,11 @@ extension MeshService {
     func held(_ core: StateCore) -> [ClusterName: UInt64] {
         guard let desk else { return [:] }
         let heard = desk.roster.heard
+        let receipts = TrustReceipts(core)
         var held: [ClusterName: UInt64] = [:]
         for member in desk.roster.members {
             guard let sequence = heard[member.name], let digest = digest(of: member.bundle),
-                core.liveNodesHold(digest, of: member.description.id)
+                receipts.liveNodesHold(digest, of: member.description.id)
             else { continue }
             held[member.name] = sequence
         }
@@ -40,7 +41,7 @@ extension MeshService {
         let announcement = desk.roster.announcement.content
         let isHeld =
             digest(of: announcement.description.bundle)
-            .map { core.nodesWithout($0).isEmpty } ?? false
+            .map { TrustReceipts(core).allHold($0, ofOwn: configuration.cluster) } ?? false
         let own = RotationPeer(
             cluster: configuration.clusterName, isLive: true,
             acknowledged: isHeld ? announcement.sequence : 0)
@@ -80,7 +81,7 @@ extension MeshService {
     /// home.
     func nodesNot(under key: AuthorityKey) async -> [String] {
         let core = await state.core
-        return core.nodesNot(
+        return TrustReceipts(core).nodesNot(
             under: key.bytes, root: desk?.authority().authorityKey(.root).bytes ?? [])
     }
 
