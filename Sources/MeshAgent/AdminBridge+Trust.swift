@@ -78,7 +78,9 @@ extension AdminBridge {
     /// What an operator names, as lists have it.
     private func subject(_ named: DenialSubject) throws(AdminFault) -> DenySubject {
         func bytes(_ text: String, _ name: String) throws(AdminFault) -> [UInt8] {
-            guard let bytes = decode(hexadecimal: text), !bytes.isEmpty else {
+            // As people copy them, with colons between the pairs.
+            guard let bytes = [UInt8](hexadecimal: text.filter { $0 != ":" }), !bytes.isEmpty
+            else {
                 throw AdminFault(.invalidRequest, "\(name) '\(text)' isn't hexadecimal")
             }
             return bytes
@@ -171,15 +173,6 @@ extension DenyBook {
         }
         return (lists + localEntries.map { (nil, $0) }).filter { $0.1.until > now }
     }
-}
-
-/// Nil for anything but pairs of digits; colons between them are passed over.
-private func decode(hexadecimal text: String) -> [UInt8]? {
-    let digits = text.filter { $0 != ":" }.compactMap(\.hexDigitValue).map(UInt8.init)
-    guard digits.count == text.count(where: { $0 != ":" }), digits.count % 2 == 0 else {
-        return nil
-    }
-    return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
 }
 
 // MARK: Metrics

@@ -193,7 +193,7 @@ public enum Agent {
         let denying = DenyService(
             configuration: configuration, denials: denials, links: links, state: state,
             authority: authority, log: log)
-        let trustFiles = TrustService(
+        let trustFiles = try TrustService(
             configuration: configuration, folder: peerFolder,
             credentials: trust.security.credentials, links: links, state: state,
             denials: denying, authority: authority, log: log)
@@ -355,7 +355,8 @@ public enum Agent {
             now: unixSeconds(),
             describe: { former throws(TrustError) in
                 try MeshService.description(
-                    of: configuration, bundle: authority.authority.bundle, core: core,
+                    of: configuration, bundle: authority.authority.bundle,
+                    relays: core.configuredRelays, store: core.store,
                     former: former)
             })
     }

@@ -156,9 +156,11 @@ final class AuthorityService: Service {
                     let loaded = try CertificateAuthority.load(
                         cluster: configuration.clusterName, mesh: configuration.mesh,
                         from: folder)
-                    try replace(with: loaded, because: "its file was replaced")
+                    // What this service was given to use is in the file already.
+                    if loaded.chain != authority.chain {
+                        try use(loaded, because: "its file was replaced")
+                    }
                     known = stamp
-                    log.notice("The CA has a new certificate", metadata: ["ca": "\(loaded)"])
                 }
                 let authority = authority
                 guard authority.needsRenewal(now: Date()), quietFor <= .zero,

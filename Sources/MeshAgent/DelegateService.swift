@@ -62,7 +62,7 @@ actor DelegateService: Service {
     /// here, as it need not be.
     private func isNeeded(now: Date) async -> Bool {
         let present = authority.authority
-        if let told = await state.core.tables.authority,
+        if let told = await state.authorityRecord,
             told.root != present.authorityKey(.root).bytes
         {
             return true

@@ -257,7 +257,7 @@ actor DenyService: Service {
             try $0.receive(sealed, bundles: security.trust, judge: judge, now: now)
         }
         signer = CertificateLife(own[0]).keyIdentifier
-        await state.tell(record)
+        await state.say([record.key: record.encoded], of: [.deny])
         await enforce()
     }
 
@@ -271,7 +271,8 @@ actor DenyService: Service {
         do {
             let sealed = try list.sealed { try authority.sign(Statement(.denyList, body: $0)) }
             signer = present
-            await state.tell(DenyListRecord(sealed: sealed.encoded))
+            let record = DenyListRecord(sealed: sealed.encoded)
+            await state.say([record.key: record.encoded], of: [.deny])
         } catch {
             log.error("The deny list can't be signed", metadata: ["error": "\(error)"])
         }

@@ -3,6 +3,7 @@
 import FoundationEssentials
 public import MeshModel
 public import MeshTransport
+import MeshTrust
 
 /// Another cluster of the mesh, as `peers.d/NAME.yaml` describes it.
 public struct PeerCluster: Hashable, Sendable {
@@ -146,17 +147,11 @@ extension PeerCluster {
 extension TransportAddress {
     /// `192.0.2.1:4790` or `[2001:db8::1]:4790`.
     init?(parsing text: String) {
-        guard let colon = text.lastIndex(of: ":"),
-            let port = UInt16(text[text.index(after: colon)...]), port > 0
-        else { return nil }
-        var host = text[..<colon]
-        let isBracketed = host.first == "[" && host.last == "]"
-        if isBracketed { host = host.dropFirst().dropLast() }
-        // Without brackets an IPv6 address would lose its last group to the port.
-        guard isBracketed == host.contains(":"), let address = Address(String(host))
-        else { return nil }
-        self.init(address: address, port: port)
+        guard let parsed = ClusterAddress(text) else { return nil }
+        self.init(parsed)
     }
+
+    init(_ address: ClusterAddress) { self.init(address: address.address, port: address.port) }
 }
 
 private struct RawPeer: Decodable {

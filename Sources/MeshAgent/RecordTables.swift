@@ -33,11 +33,10 @@ struct RecordTables {
     private(set) var members: [String: [UInt8]] = [:]
     /// What this cluster's home says of its authority.
     private(set) var authority: AuthorityRecord?
-    /// Rises with every change of the three.
+    /// Rises with every change of the three, and of deny lists.
     private(set) var trustRevision: UInt64 = 0
-    /// As clusters announce them, unverified; and how often one of them changed.
+    /// As clusters announce them, unverified.
     private(set) var denyLists: [ClusterID: [UInt8]] = [:]
-    private(set) var denyListChanges: UInt64 = 0
     private var clustersOfFrontend: [FrontendKey: Set<ClusterID>] = [:]
     private var frontendsOfCluster: [ClusterID: Int] = [:]
 
@@ -283,7 +282,7 @@ struct RecordTables {
         let sealed = try DenyListRecord(encoded: value).sealed
         guard denyLists[cluster] != sealed else { return }
         denyLists[cluster] = sealed
-        denyListChanges += 1
+        trustRevision += 1
     }
 
     private func identity(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)

@@ -65,6 +65,8 @@ struct ReportBook {
     /// The node that speaks for the cluster's authority; nil: none.
     let home: String?
     private(set) var reports: [String: [RecordKey: Message.Report.Put]] = [:]
+    /// What each node's trust rests on, as its report says.
+    private(set) var receipts: [String: ReceiptRecord] = [:]
     /// Nodes that have said all they know: what is missing from their reports is gone.
     private(set) var complete: Set<String> = []
     /// What the complete report that is arriving has put so far.
@@ -94,6 +96,12 @@ struct ReportBook {
             complete.insert(reporter)
         }
         reports[reporter] = records
+        let receipt = RecordKey(kind: .receipt, name: reporter)
+        if changed.contains(receipt) {
+            receipts[reporter] = records[receipt].flatMap {
+                try? ReceiptRecord(encoded: $0.value)
+            }
+        }
         return changed
     }
 

@@ -6,12 +6,6 @@ import MeshReplication
 // MARK: Who isn't believed any more
 
 extension StateCore {
-    mutating func tellDenyLists(into effects: inout [StateEffect]) {
-        guard denyListsTold != tables.denyListChanges else { return }
-        denyListsTold = tables.denyListChanges
-        effects.append(.denyListsChanged)
-    }
-
     /// A node's certificate isn't believed any more: no gossip of it counts before its next link.
     mutating func distrust(_ node: NodeID, into effects: inout [StateEffect]) {
         guard distrusted.insert(node).inserted else { return }

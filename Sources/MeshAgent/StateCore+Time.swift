@@ -97,7 +97,6 @@ extension StateCore {
         let basis = PlanBasis(
             nodes: store.read { $0.nodes.revision }, peers: peers,
             inUse: tables.clustersInUse, relaySets: tables.relaySets, distrusted: distrusted)
-        tellDenyLists(into: &effects)
         if basis != planBasis {
             planBasis = basis
             synchroniser.receiptsOf = isRelay ? configuration.cluster : nil

@@ -67,10 +67,8 @@ struct StateCore {
     var candidacy: Candidacy?
     /// What this node gossips with; told with the next ``setOwn(folder:endpoints:at:realTime:into:)``.
     var gossipKeys: [GossipKey] = []
-    /// What the authority here says, on the cluster's home; told likewise.
+    /// What this node says about trust, and what its cluster's authority says, on the home; told likewise.
     var trustRecords: [RecordKey: [UInt8]] = [:]
-    /// What this node's trust rests on; told likewise.
-    var receipt: ReceiptRecord?
     /// Set while this node publishes.
     var publisher: Publisher?
     var isOpen = false
@@ -96,12 +94,8 @@ struct StateCore {
     var nextMaintenance: Instant
     var nextHeads: Instant
     var planBasis: PlanBasis?
-    /// This cluster's, on its home: part of the node's report.
-    var denyList: [UInt8]?
     /// Nodes whose certificates aren't believed any more: nothing is gossiped with them.
     var distrusted: Set<NodeID> = []
-    /// How many changes of deny lists were told.
-    var denyListsTold: UInt64 = 0
     /// Whether the delegation of this publisher's epoch rests on an authority that is denied now.
     var delegationIsRefused = false
     /// Whether heads moved since health was told.
@@ -323,8 +317,6 @@ extension StateCore {
             records[record.key] = record.encoded
         }
         records.merge(trustRecords) { $1 }
-        if let receipt { records[receipt.key] = receipt.encoded }
-        if let denyList { records[DenyListRecord.onlyKey] = denyList }
         keepWithinLimits(&records)
         tables.setInterfaces(endpoints.mapValues(\.interface))
         let changes = ownReport.replace(with: records, now: realTime)

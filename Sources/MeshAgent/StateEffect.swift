@@ -24,8 +24,6 @@ enum StateEffect: Sendable {
     /// What came of this node's own wish.
     case certified(Message.CertificatePurpose, Message.CertificateAnswer)
     case persistDrain(DrainDeclaration)
-    /// What ``RecordTables/denyLists`` holds reads differently.
-    case denyListsChanged
     case persistDeparture(NodeDeparture)
     /// This node's own record reads differently now.
     case tellOwnNode

@@ -62,9 +62,9 @@ actor StateService: Service {
     nonisolated let trustChanges: AsyncStream<Void>
     private let trustChange: AsyncStream<Void>.Continuation
     private var trustRevision: UInt64?
-    /// One element after ``RecordTables/denyLists`` changed, however often. One reader.
+    /// The same for whoever reads their deny lists.
     nonisolated let denyListChanges: AsyncStream<Void>
-    private let denyListsChanged: AsyncStream<Void>.Continuation
+    private let denyListChange: AsyncStream<Void>.Continuation
     let log: Logger
     var core: StateCore
     /// How far each owner's journal is. Who isn't named is written whole first: a journal follows
@@ -115,7 +115,7 @@ actor StateService: Service {
         (authorityCertificates, authorityAnswers) = AsyncStream.makeStream(
             bufferingPolicy: .bufferingNewest(1))
         (trustChanges, trustChange) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-        (denyListChanges, denyListsChanged) = AsyncStream.makeStream(
+        (denyListChanges, denyListChange) = AsyncStream.makeStream(
             bufferingPolicy: .bufferingNewest(1))
         self.core = core
         self.links = links
@@ -177,16 +177,12 @@ actor StateService: Service {
         links.updateTargets(core.linkTargets)
     }
 
-    /// What this cluster's authority says, from now on.
-    func setTrustRecords(_ records: [RecordKey: [UInt8]]) {
-        core.trustRecords = records
-        endpointsChanged()
-    }
-
-    /// What this node's trust rests on, from now on.
-    func setReceipt(_ receipt: ReceiptRecord) {
-        guard receipt != core.receipt else { return }
-        core.receipt = receipt
+    /// What this node says from now on in records of these kinds, as part of its report.
+    func say(_ records: [RecordKey: [UInt8]], of kinds: Set<RecordKind>) {
+        let next = core.trustRecords.filter { !kinds.contains($0.key.kind) }
+            .merging(records) { $1 }
+        guard next != core.trustRecords else { return }
+        core.trustRecords = next
         endpointsChanged()
     }
 
@@ -352,6 +348,7 @@ actor StateService: Service {
         guard core.tables.trustRevision != trustRevision else { return }
         trustRevision = core.tables.trustRevision
         trustChange.yield()
+        denyListChange.yield()
     }
 
     private func perform(_ effect: StateEffect) {
@@ -378,7 +375,6 @@ actor StateService: Service {
             certify(purpose, request, of: node, over: link)
         case .certified(.node, let answer): certificateAnswers.yield(answer)
         case .certified(.authority, let answer): authorityAnswers.yield(answer)
-        case .denyListsChanged: denyListsChanged.yield()
         case .persistDrain(let drain):
             persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
         case .persistDeparture(let departure): persist("\(departure)", in: departureFile)

@@ -5,19 +5,13 @@ import MeshReachability
 
 /// What the own cluster's nodes said last that their trust rests on.
 struct TrustReceipts {
-    /// Every node of the cluster, and what it said; nil: nothing.
+    /// Every node of the cluster, and what it said; nil: nothing that can be read.
     private let receipts: [(node: String, receipt: ReceiptRecord?)]
     private let dead: Set<String>
 
     init(_ core: StateCore) {
         let names = core.configuration.members.map(\.name)
-        receipts = names.map { name in
-            let key = RecordKey(kind: .receipt, name: name)
-            return (
-                name,
-                core.book.reports[name]?[key].flatMap { try? ReceiptRecord(encoded: $0.value) }
-            )
-        }
+        receipts = names.map { ($0, core.book.receipts[$0]) }
         dead = Set(names.filter { core.relayKeeper.isDead($0) })
     }
 

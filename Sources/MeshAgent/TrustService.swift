@@ -29,7 +29,7 @@ actor TrustService: Service {
     /// Set on nodes that hold the CA.
     private let authority: AuthorityService?
     /// What the roots in force hash to.
-    private var digests: [ClusterID: UInt64] = [:]
+    private var digests: [ClusterID: UInt64]
     private var expiry = ExpiryWatch()
     private let log: Logger
 
@@ -37,7 +37,8 @@ actor TrustService: Service {
         configuration: AgentConfiguration, folder: PeerFolder, credentials: NodeCredentials,
         links: LinkService, state: StateService, denials: DenyService,
         authority: AuthorityService?, log: Logger
-    ) {
+    ) throws(TrustError) {
+        digests = try Self.digests(links.security)
         self.configuration = configuration
         self.folder = folder
         self.credentials = credentials
@@ -62,7 +63,6 @@ actor TrustService: Service {
     private func followTime() async {
         var known = stamps
         var untilLook = Duration.zero
-        digests = (try? Self.digests(links.security)) ?? [:]
         await tell()
         for await _ in AsyncTimer(every: Self.interval).cancelOnGracefulShutdown() {
             let stamps = stamps
@@ -98,10 +98,10 @@ actor TrustService: Service {
 
     /// Says what this node's trust rests on, so that its home knows when a new root may be used.
     private func tell() async {
-        await state.setReceipt(
-            ReceiptRecord(
-                node: configuration.node.name, bundles: digests, issuers: credentials.issuers,
-                authority: authority?.authority.authorityKey(.root).bytes ?? []))
+        let receipt = ReceiptRecord(
+            node: configuration.node.name, bundles: digests, issuers: credentials.issuers,
+            authority: authority?.authority.authorityKey(.root).bytes ?? [])
+        await state.say([receipt.key: receipt.encoded], of: [.receipt])
     }
 
     private static func digests(_ security: LinkSecurity) throws(TrustError) -> [ClusterID: UInt64]
@@ -119,7 +119,7 @@ actor TrustService: Service {
     /// Renews at once when the home wants certificates to rest on another key.
     private func obey() async {
         await tell()
-        guard let required = await state.core.tables.authority?.required, !required.isEmpty,
+        guard let required = await state.authorityRecord?.required, !required.isEmpty,
             !credentials.issuers.contains(required)
         else { return }
         renewal.hasten(now: Date())

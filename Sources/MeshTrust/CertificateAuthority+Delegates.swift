@@ -21,14 +21,7 @@ extension CertificateAuthority {
         else { throw .invalidRequest("its signature doesn't match its key") }
         guard P256.Signing.PublicKey(signing.publicKey) != nil
         else { throw .invalidRequest("an authority's key must be P-256") }
-        guard try hasRootKey
-        else { throw .rootKeyAbsent(path: "\(directory)/\(Self.rootFileName)") }
-        let root = try Self.rootPair(of: trustDomain, in: directory)
-        guard root.chain[0] == chain[1] else {
-            throw .unusableFile(
-                path: "\(directory)/\(Self.rootFileName)",
-                reason: "it isn't the root of \(Self.fileName)")
-        }
+        let root = try ownRoot()
         try issuance.admit(at: now)
         try Self.checkLife(of: root.chain[0], now: now)
         do {

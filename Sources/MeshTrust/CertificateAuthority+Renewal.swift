@@ -27,16 +27,27 @@ extension CertificateAuthority {
     ///   ``TrustError/rootKeyAbsent(path:)`` when the root's key is elsewhere, see
     ///   ``IntermediateRequest``; ``TrustError/rootEnds(_:)`` when the root must be rotated first.
     public func renewed(now: Date = Date()) throws(TrustError) -> CertificateAuthority {
+        try Self.makeIntermediate(
+            of: trustDomain, root: ownRoot(), in: directory, existing: .replace, now: now)
+    }
+
+    func requireRootKey() throws(TrustError) {
         guard try hasRootKey
         else { throw .rootKeyAbsent(path: "\(directory)/\(Self.rootFileName)") }
+    }
+
+    /// The root that the intermediate is below, with its key.
+    ///
+    /// - Throws: ``TrustError/rootKeyAbsent(path:)`` when it isn't here.
+    func ownRoot() throws(TrustError) -> KeyAndChain {
+        try requireRootKey()
         let root = try Self.rootPair(of: trustDomain, in: directory)
         guard root.chain[0] == chain[1] else {
             throw .unusableFile(
                 path: "\(directory)/\(Self.rootFileName)",
                 reason: "it isn't the root of \(Self.fileName)")
         }
-        return try Self.makeIntermediate(
-            of: trustDomain, root: root, in: directory, existing: .replace, now: now)
+        return root
     }
 
     static func rootPair(

@@ -25,18 +25,17 @@ extension CertificateAuthority {
         _ kind: RotationKind, now: Date = Date()
     ) throws(TrustError) -> CertificateAuthority {
         if let present = try successor() { return present }
-        guard try hasRootKey
-        else { throw .rootKeyAbsent(path: "\(directory)/\(Self.rootFileName)") }
         switch kind {
         case .root:
+            try requireRootKey()
             return try Self.create(
                 domain: trustDomain, in: successorDirectory,
                 areNamesConstrained: CertificateFacts(chain[1]).constraints != nil, now: now)
         case .intermediate:
+            let root = try ownRoot()
             try SecretFile.makeDirectory(successorDirectory)
             return try Self.makeIntermediate(
-                of: trustDomain, root: Self.rootPair(of: trustDomain, in: directory),
-                in: successorDirectory, existing: .keep, now: now)
+                of: trustDomain, root: root, in: successorDirectory, existing: .keep, now: now)
         }
     }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
 import X509
 
 extension TrustBundle {
@@ -9,13 +8,9 @@ extension TrustBundle {
     public var digest: UInt64 {
         get throws(TrustError) {
             var anchors: [[UInt8]] = []
-            for anchor in self.anchors {
-                anchors.append(Array(SHA256.hash(data: try anchor.der())))
-            }
+            for anchor in self.anchors { anchors.append(sha256(try anchor.der())) }
             anchors.sort { $0.lexicographicallyPrecedes($1) }
-            var hash = SHA256()
-            for anchor in anchors { hash.update(data: anchor) }
-            return hash.finalize().prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+            return sha256(anchors.flatMap(\.self)).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
         }
     }
 }

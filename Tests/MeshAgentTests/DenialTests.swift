@@ -83,10 +83,10 @@ struct DenyRecordTests {
     func tables() {
         var tables = RecordTables(own: own, store: MeshStore())
         tables.apply([listKey: RecordChange(new: record.encoded)], of: cluster(2))
-        #expect(tables.denyLists == [cluster(2): [1, 2, 3]] && tables.denyListChanges == 1)
+        #expect(tables.denyLists == [cluster(2): [1, 2, 3]] && tables.trustRevision == 1)
         tables.apply([listKey: RecordChange(new: nil)], of: cluster(2))
         tables.apply([listKey: RecordChange(new: [9, 9])], of: cluster(2))
-        #expect(tables.denyLists == [cluster(2): [1, 2, 3]] && tables.denyListChanges == 1)
+        #expect(tables.denyLists == [cluster(2): [1, 2, 3]] && tables.trustRevision == 1)
         #expect(tables.quarantine[cluster(2)]?[listKey] != nil)
         tables.forget(cluster(2))
         #expect(tables.denyLists.isEmpty)

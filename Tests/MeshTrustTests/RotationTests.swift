@@ -171,12 +171,6 @@ struct RotationTests {
         #expect(root.phase == .retiring)
     }
 
-    @Test("an authority's certificate is replaced when half of its life is over")
-    func schedule() {
-        #expect(!Rotation.isDue(notBefore: noon, notAfter: noon + 100, now: noon + 49))
-        #expect(Rotation.isDue(notBefore: noon, notAfter: noon + 100, now: noon + 50))
-    }
-
     private func published(peers: [ClusterName] = [east, west]) -> Rotation {
         var root = rotation(peers: peers)
         _ = root.generated(newKey, now: noon)

@@ -14,7 +14,7 @@ struct DenialScenarios {
 
     /// Cluster 1's home, its node a, tells the list with its next report.
     private func tell(_ list: DenyListRecord, in world: World, _ endpoint: String) {
-        world.act(World.id(1, "a")) { core, _ in core.denyList = list.encoded }
+        world.act(World.id(1, "a")) { core, _ in core.trustRecords[list.key] = list.encoded }
         world.attach(1, "a", endpoint, endpoint == "one" ? "10.1.0.5" : "10.1.0.6")
     }
 

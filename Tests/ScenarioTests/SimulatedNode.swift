@@ -131,7 +131,7 @@ struct SimulatedNode {
             case .health(let input):
                 if case .claim(let claim) = input { claims.append(claim) }
                 outcome.health.append(input)
-            case .dial, .certify, .certified, .denyListsChanged: break
+            case .dial, .certify, .certified: break
             }
         }
         return outcome

@@ -66,6 +66,9 @@ struct JoinDesk: Sendable {
         self.book = book
     }
 
+    /// Of ``records(held:required:)``.
+    static let kinds: Set<RecordKind> = [.statement, .peer, .authority]
+
     /// What the cluster's ledger shall say.
     ///
     /// - Parameters:

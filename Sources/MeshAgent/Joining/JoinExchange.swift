@@ -18,9 +18,8 @@ enum JoinExchange {
         let refusal = Mutex<JoinRefusal?>(nil)
         let token = target.token
         do throws(EnrolmentError) {
-            return try await EnrolmentClient.ask(
-                TransportAddress(address: target.address.address, port: target.address.port)
-            ) { presented throws(TrustError) in
+            return try await EnrolmentClient.ask(TransportAddress(target.address)) {
+                presented throws(TrustError) in
                 let channel: JoinChannel
                 do throws(JoinRefusal) {
                     channel = try token.channel(presented: presented)

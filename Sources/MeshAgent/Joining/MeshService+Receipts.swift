@@ -19,14 +19,13 @@ struct ToldBasis: Equatable {
 extension MeshService {
     /// The sequence of each member's announcement whose roots every live node of this cluster holds:
     /// what its home publishes, so that the member's knows when a new root may be used.
-    func held(_ core: StateCore) -> [ClusterName: UInt64] {
+    func held(_ view: TrustView) -> [ClusterName: UInt64] {
         guard let desk else { return [:] }
         let heard = desk.roster.heard
-        let receipts = TrustReceipts(core)
         var held: [ClusterName: UInt64] = [:]
         for member in desk.roster.members {
             guard let sequence = heard[member.name], let digest = digest(of: member.bundle),
-                receipts.liveNodesHold(digest, of: member.description.id)
+                view.receipts.liveNodesHold(digest, of: member.description.id)
             else { continue }
             held[member.name] = sequence
         }
@@ -36,20 +35,21 @@ extension MeshService {
     /// Who must hold this cluster's roots before a new one is used: its own nodes, every member of the
     /// mesh, and whoever is a peer by a file, which can't tell.
     func rotationPeers() async -> [RotationPeer] {
-        let core = await state.core
+        let view = await state.trustView
         guard let desk else { return [] }
         let announcement = desk.roster.announcement.content
         let isHeld =
             digest(of: announcement.description.bundle)
-            .map { TrustReceipts(core).allHold($0, ofOwn: configuration.cluster) } ?? false
+            .map { view.receipts.allHold($0, ofOwn: configuration.cluster) } ?? false
         let own = RotationPeer(
             cluster: configuration.clusterName, isLive: true,
             acknowledged: isHeld ? announcement.sequence : 0)
         let members = Set(desk.roster.members.map(\.name))
+        let linked = Set(view.peers.filter { view.linked.contains($0.id) }.map(\.name))
         return [own]
-            + members.union(core.peers.map(\.name)).map { name in
+            + members.union(view.peers.map(\.name)).map { name in
                 RotationPeer(
-                    cluster: name, isLive: core.isLinked(to: name),
+                    cluster: name, isLive: linked.contains(name),
                     acknowledged: holding[name] ?? 0)
             }
     }
@@ -80,8 +80,8 @@ extension MeshService {
     /// Own nodes whose certificates don't rest on this key, or which sign below another root than the
     /// home.
     func nodesNot(under key: AuthorityKey) async -> [String] {
-        let core = await state.core
-        return TrustReceipts(core).nodesNot(
+        let view = await state.trustView
+        return view.receipts.nodesNot(
             under: key.bytes, root: desk?.authority().authorityKey(.root).bytes ?? [])
     }
 
@@ -102,9 +102,8 @@ extension MeshService {
 
 extension MeshService {
     /// Writes the roots that the home names into the node's folder of trust.
-    func writeBundle(_ core: StateCore) {
-        guard let record = core.tables.authority, record.bundle != writtenBundle,
-            isComplete(core)
+    func writeBundle(_ view: TrustView) {
+        guard let record = view.authority, record.bundle != writtenBundle, view.isComplete
         else { return }
         let path = "\(configuration.paths.trust)/\(TrustMaterial.bundleFile)"
         do {
@@ -125,12 +124,5 @@ extension MeshService {
                 "This cluster's roots can't be written down",
                 metadata: ["path": "\(path)", "error": "\(error)"])
         }
-    }
-}
-
-extension StateCore {
-    func isLinked(to cluster: ClusterName) -> Bool {
-        peers.first { $0.name == cluster }
-            .map { peer in links.values.contains { $0.cluster == peer.id } } ?? false
     }
 }

@@ -99,16 +99,16 @@ actor MeshService: Service {
 
     /// Takes what is new in the ledgers.
     private func look() async {
-        let core = await state.core
-        if desk != nil { await receive(core) }
-        writePeers(core)
-        writeBundle(core)
+        let view = await state.trustView
+        if desk != nil { await receive(view) }
+        writePeers(view)
+        writeBundle(view)
     }
 
-    private func receive(_ core: StateCore) async {
+    private func receive(_ view: TrustView) async {
         var statements: [MeshStatement] = []
-        let names = Dictionary(core.peers.map { ($0.id, $0.name) }) { first, _ in first }
-        for (cluster, records) in core.tables.statements.sorted(by: { $0.key < $1.key }) {
+        let names = Dictionary(view.peers.map { ($0.id, $0.name) }) { first, _ in first }
+        for (cluster, records) in view.statements.sorted(by: { $0.key < $1.key }) {
             guard let name = names[cluster] else { continue }
             let former = taken[cluster] ?? [:]
             for (key, body) in records.sorted(by: { $0.key < $1.key }) where former[key] != body {
@@ -124,7 +124,7 @@ actor MeshService: Service {
         holding = holding.filter { known.contains($0.key) }
         do throws(TrustError) {
             note(try desk?.receive(statements) ?? [])
-            taken = core.tables.statements
+            taken = view.statements
         } catch {
             // It is offered again with the next look.
             return log.error(
@@ -186,11 +186,11 @@ actor MeshService: Service {
 
     /// Tells the own ledger what the roster says now.
     func publish() async {
-        let core = await state.core
+        let view = await state.trustView
         guard let desk else { return }
         let staying = departing.filter { $0.value.until > .monotonicNow }
         let basis = ToldBasis(
-            roster: desk.roster, held: held(core), required: required,
+            roster: desk.roster, held: held(view), required: required,
             root: desk.authority().authorityKey(.root))
         guard basis != toldFrom || staying.count != departing.count else { return }
         departing = staying
@@ -203,16 +203,17 @@ actor MeshService: Service {
         } catch {
             return log.error("The roster can't be told", metadata: ["error": "\(error)"])
         }
-        await state.setTrustRecords(records)
+        await state.say(records, of: JoinDesk.kinds)
     }
 
     /// Says what has become different about this cluster.
     func describe() async throws {
         guard desk != nil else { return }
-        let core = await state.core
+        let view = await state.trustView
         guard let desk else { return }
         let description = try Self.description(
-            of: configuration, bundle: desk.roster.description.bundle, core: core,
+            of: configuration, bundle: desk.roster.description.bundle,
+            relays: view.configuredRelays, store: view.store,
             former: desk.roster.description)
         try announce(description)
     }
@@ -231,16 +232,16 @@ actor MeshService: Service {
     }
 
     static func description(
-        of configuration: AgentConfiguration, bundle: TrustBundle, core: StateCore?,
+        of configuration: AgentConfiguration, bundle: TrustBundle, relays: [String],
+        store: MeshStore,
         former: ClusterDescription?
     ) throws(TrustError) -> ClusterDescription {
-        let prefixes =
-            core?.store.read { tables in
-                tables.nodes.rows.filter { $0.id.cluster == configuration.cluster }
-                    .flatMap(\.podPrefixes)
-            } ?? []
+        let prefixes = store.read { tables in
+            tables.nodes.rows.filter { $0.id.cluster == configuration.cluster }
+                .flatMap(\.podPrefixes)
+        }
         return try ClusterDescription(
-            of: configuration, bundle: bundle, relays: core?.configuredRelays ?? [],
+            of: configuration, bundle: bundle, relays: relays,
             prefixes: prefixes, former: former)
     }
 

@@ -29,6 +29,15 @@ extension KeyedDecodingContainer {
     }
 }
 
+extension [UInt8] {
+    /// Nil for anything but pairs of digits.
+    public init?(hexadecimal text: some StringProtocol) {
+        let digits = text.compactMap(\.hexDigitValue).map { UInt8($0) }
+        guard digits.count == text.count, digits.count.isMultiple(of: 2) else { return nil }
+        self = stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+    }
+}
+
 /// Nil unless `name` is `<cluster>.<mesh>`.
 func meshTrustDomain(named name: String, mesh: String) -> TrustDomain? {
     guard name.hasSuffix(".\(mesh)"),

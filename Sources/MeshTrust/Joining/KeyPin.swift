@@ -29,15 +29,9 @@ public struct KeyPin: Hashable, Comparable, Sendable {
 extension KeyPin: LosslessStringConvertible, Codable {
     /// 64 hexadecimal digits.
     public init?(_ text: String) {
-        let digits = Array(text.utf8)
-        guard digits.count == 2 * Self.byteCount else { return nil }
-        var bytes: [UInt8] = []
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            let pair = String(decoding: digits[index..<index + 2], as: UTF8.self)
-            guard pair.allSatisfy(\.isHexDigit), let byte = UInt8(pair, radix: 16)
-            else { return nil }
-            bytes.append(byte)
-        }
+        guard text.utf8.count == 2 * Self.byteCount, let bytes = [UInt8](hexadecimal: text),
+            bytes.count == Self.byteCount
+        else { return nil }
         self.bytes = bytes
     }
 

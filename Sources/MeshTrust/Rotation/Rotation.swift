@@ -261,10 +261,4 @@ extension Rotation {
         case .aborted: return "new key \(new) is withdrawn, \(outgoing.keyIdentifier) stays"
         }
     }
-
-    /// Whether a certificate of an authority should be replaced: half of its life is over, so that
-    /// two attempts fit into the rest.
-    public static func isDue(notBefore: Date, notAfter: Date, now: Date) -> Bool {
-        now >= notBefore + notAfter.timeIntervalSince(notBefore) / 2
-    }
 }

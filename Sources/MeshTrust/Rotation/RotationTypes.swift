@@ -65,10 +65,7 @@ public struct AuthorityKey: Hashable, Sendable, Codable {
     }
 
     /// ``keyIdentifier`` as certificates have it.
-    public var bytes: [UInt8] {
-        let digits = keyIdentifier.compactMap(\.hexDigitValue).map { UInt8($0) }
-        return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
-    }
+    public var bytes: [UInt8] { [UInt8](hexadecimal: keyIdentifier) ?? [] }
 }
 
 /// Who has to hold a bundle before a root may change: every other cluster of the mesh, and the own

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MeshLease
 import MeshModel
 import MeshReplication
 import MeshTransport
@@ -7,6 +8,11 @@ import MeshTransport
 extension StateService {
     /// As the clusters' ledgers have them, unverified.
     var denyLists: [ClusterID: [UInt8]] { core.tables.denyLists }
+
+    var trustView: TrustView { TrustView(core, at: .bootNow) }
+
+    /// What this cluster's home says of its authority.
+    var authorityRecord: AuthorityRecord? { core.tables.authority }
 
     /// A node's certificate isn't believed any more: nothing that it sends counts before its next link.
     func distrust(_ node: NodeID) {
@@ -17,11 +23,5 @@ extension StateService {
     /// Who vouches for the clusters' ledgers from now on.
     func trust(_ authorities: [ClusterID: LedgerAuthority]) {
         step { core, effects in core.trust(authorities, into: &effects) }
-    }
-
-    /// On the home of the cluster's authority: this is its deny list, as part of the node's report.
-    func tell(_ record: DenyListRecord) {
-        core.denyList = record.encoded
-        endpointsChanged()
     }
 }
