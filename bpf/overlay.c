@@ -3,6 +3,7 @@
  * from-overlay: tc ingress of the VXLAN device. What another node sent is checked against who it
  * says it is, judged once per connection, and delivered into the endpoint's namespace.
  */
+#include "lib/beat.h"
 #include "lib/deliver.h"
 #include "lib/forward.h"
 #include "lib/icmp.h"
@@ -164,6 +165,8 @@ static __always_inline int from_overlay(struct __sk_buff *skb, struct packet *pa
 	struct origin origin = { .node = WEFT_NODE_UNKNOWN };
 	int reason = parse(skb, packet);
 
+	if (reason == WEFT_DROP_UNKNOWN_PROTOCOL && skb->protocol == bpf_htons(WEFT_BEAT_PROTOCOL))
+		return take_beat(skb);
 	if (reason)
 		return -reason;
 	reason = decapsulate(skb, &origin);

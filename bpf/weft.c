@@ -4,5 +4,6 @@
 #include "endpoint.c"
 #include "overlay.c"
 #include "underlay.c"
+#include "beat.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -84,6 +84,13 @@ public struct CapacityStatus: Codable, Hashable, Sendable {
     }
 }
 
+/// What becomes of the heartbeats that go through the overlay, as the workloads' packets do.
+public enum OverlayAnswer: String, Codable, Hashable, Sendable, CaseIterable {
+    case answers
+    /// They are missing, while those on the underlay come: the path isn't up for that.
+    case silent
+}
+
 /// A pair of relays that exchange heartbeats.
 public struct PathStatus: Codable, Hashable, Sendable {
     public var localRelay: String
@@ -93,11 +100,14 @@ public struct PathStatus: Codable, Hashable, Sendable {
     public var rttMilliseconds: Double?
     /// Time since the last beat; nil before the first.
     public var lastBeatSeconds: Double?
+    /// Nil: none of its beats go through the overlay.
+    public var overlay: OverlayAnswer?
 
     public init(
         localRelay: String, remoteNode: String, state: VerdictName, rttMilliseconds: Double? = nil,
-        lastBeatSeconds: Double? = nil
+        lastBeatSeconds: Double? = nil, overlay: OverlayAnswer? = nil
     ) {
+        self.overlay = overlay
         self.localRelay = localRelay
         self.remoteNode = remoteNode
         self.state = state

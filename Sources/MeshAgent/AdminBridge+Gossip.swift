@@ -46,7 +46,8 @@ extension AdminBridge {
                 ]),
             counter(
                 "weft_membership_rejected_total",
-                "Authentic gossip that was ignored, by reason.", "reason",
+                "Authentic gossip that was ignored, by reason; strange-testimony: what a heartbeat says of "
+                    + "a node of this cluster, from a relay beyond the 32 that count.", "reason",
                 [
                     ("unknown-sender", membership.unknownSenders),
                     ("oversized", membership.oversized),

@@ -230,6 +230,18 @@ extension AdminBridge {
                 help: "Authentic heartbeats received.", kind: .counter,
                 samples: [Sample(Double(transport.heartbeatsReceived))]),
             MetricFamily(
+                name: "weft_transport_overlay_heartbeats_total",
+                help: "Heartbeats that went or came through the overlay, by direction.",
+                kind: .counter,
+                samples: [
+                    Sample(
+                        Double(transport.heartbeatsSentInside),
+                        labels: [.init("direction", "sent")]),
+                    Sample(
+                        Double(transport.heartbeatsReceivedInside),
+                        labels: [.init("direction", "received")]),
+                ]),
+            MetricFamily(
                 name: "weft_flows_lost_total", help: "Flows that a slow reader didn't get.",
                 kind: .counter, samples: [Sample(Double(hub.lost))]),
             MetricFamily(

@@ -47,8 +47,11 @@ extension AdminBridge {
         let failing = await reconciliation.failures
         reasons += failing
         if !core.isComplete { reasons.append("not every cluster's state has arrived yet") }
+        let leaving =
+            core.departure.phase != .serving && core.isOpen
+            ? ["this node leaves its cluster, and publishes for it until another node can"] : []
         let warnings =
-            core.reportConflicts + core.tables.serviceProblems
+            leaving + core.reportConflicts + core.tables.serviceProblems
             + core.refusals.values.flatMap(\.values).sorted()
         return AgentStatus(
             version: weftVersion,
@@ -120,7 +123,8 @@ extension AdminBridge {
                         localRelay: report.relay, remoteNode: path.remote.name,
                         state: name(of: path.state),
                         rttMilliseconds: path.roundTrip.map { $0.seconds * 1000 },
-                        lastBeatSeconds: path.silence?.seconds)
+                        lastBeatSeconds: path.silence?.seconds,
+                        overlay: Self.overlay(of: path))
                 }
             }
             return ClusterStatus(
@@ -178,6 +182,12 @@ extension AdminBridge {
             subject: "\(cluster)/\(node)", verdict: known.verdict,
             sinceSeconds: known.sinceSeconds, weight: known.weight, membership: known.membership,
             paths: status.paths.filter { $0.remoteNode == node }, events: history)
+    }
+
+    /// Nil: no heartbeats go there.
+    private static func overlay(of path: MeshReachability.PathStatus) -> OverlayAnswer? {
+        guard path.insideMissed != nil else { return nil }
+        return path.overlayIsSilent ? .silent : .answers
     }
 
     private func name(of state: PathState) -> VerdictName {

@@ -120,7 +120,18 @@ public enum Agent {
             addresses: [
                 TransportAddress(
                     address: configuration.underlay, port: configuration.ports.health)
-            ], statistics: statistics, group: healthGroup)
+            ], statistics: statistics, group: healthGroup,
+            inside: { [beats = datapath.beats] datagram, remote in
+                do {
+                    try beats.send(datagram, to: remote)
+                    return true
+                } catch {
+                    log.debug(
+                        "A heartbeat wasn't sent inside the overlay",
+                        metadata: ["error": "\(error)"])
+                    return false
+                }
+            })
 
         var effects: [StateEffect] = []
         let (journal, recovered) = try StateJournal.open(
@@ -215,7 +226,9 @@ public enum Agent {
         let flows = FlowService(datapath: datapath, hub: hub, log: log)
         // Stopped from the last to the first: the reader of the links ends with them.
         var services: [any Service] = [
-            reconciliation, socket, health, capacity, backends, state, links, denying, trustFiles,
+            reconciliation, socket,
+            OverlayBeatService(beats: datapath.beats, socket: socket, log: log), health, capacity,
+            backends, state, links, denying, trustFiles,
             mesh, flows, admin,
         ]
         if let authority { services.append(authority) }

@@ -25,6 +25,8 @@ struct Candidacy: Sendable {
     var mark: UInt32 = 0
     /// The identity mark that this node asked it for.
     var reserving: UInt32 = 0
+    /// Whether this node leaves the lease to others, for it leaves its cluster.
+    var hasYielded = false
     /// Why the CA didn't delegate; tried again with the next epoch.
     var fault: String?
 

@@ -49,6 +49,9 @@ struct HealthHistory: Sendable {
             let text =
                 switch path.state {
                 case .up: "relay \(report.relay) hears \(path.remote.name)"
+                case _ where path.overlayIsSilent:
+                    "relay \(report.relay) and \(path.remote.name): the underlay answers, the "
+                        + "overlay doesn't, \(path.insideMissed ?? 0) heartbeats missing inside"
                 case .suspect:
                     "relay \(report.relay) misses \(path.missed) heartbeats of "
                         + "\(path.remote.name)\(silence)"
@@ -74,6 +77,8 @@ struct HealthHistory: Sendable {
                 cluster, at: now,
                 "\(from) → \(to): of \(evidence.counted) paths \(evidence.up) up, "
                     + "\(evidence.suspect) suspect or down, \(evidence.missed) heartbeats missing"
+                    + (evidence.isOverlayOnly
+                        ? ": the underlay answers, the overlay doesn't" : "")
                     + (evidence.isContradicted ? ", most backends don't answer; " : "; ")
                     + Self.consequence(of: to))
         case .selfDoubtBegan(let silent, let inUse):

@@ -30,7 +30,8 @@ extension HealthService {
             }
         }
         act { effects, _ in
-            monitor.receive(beat, on: path, at: .monotonicNow, into: &effects)
+            monitor.receive(
+                beat, on: path, isInside: arrival.isInside, at: .monotonicNow, into: &effects)
         }
     }
 

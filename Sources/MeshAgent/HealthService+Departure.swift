@@ -39,13 +39,20 @@ extension HealthService {
         gossip(at: now) { effects in
             membership.configure(
                 roster: [own.name] + plan.members.keys.map(\.name),
-                witnesses: plan.paths.filter { $0.path.local == own.name }.map(\.path.remote),
+                // Those of paths that are kept for a while, too: the ones in their place may not be up yet.
+                witnesses: monitor.pathIDs.map(\.remote),
                 at: now, into: &effects)
             // Said anew in each life: only who has a roster can tell anybody.
             if departure == .left, !plan.members.isEmpty {
                 membership.leave(at: now, into: &effects)
             }
         }
+    }
+
+    /// Nodes of the own cluster that take no new flows: there is no room on them.
+    var leaving: Set<String> {
+        let others = plan.draining.filter { $0.cluster == own.cluster }.map(\.name)
+        return Set(departure == .serving ? others : others + [own.name])
     }
 
     /// On which this node sends heartbeats.

@@ -76,6 +76,7 @@ extension HealthService {
                 metadata: [
                     "peer.cluster": "\(cluster)", "from": "\(from)", "to": "\(to)",
                     "paths": "\(evidence.counted)", "missed": "\(evidence.missed)",
+                    "overlay-only": "\(evidence.isOverlayOnly)",
                 ])
         case .selfDoubtBegan(let silent, let inUse):
             log.warning(

@@ -37,7 +37,8 @@ extension HealthService {
 extension [ReportedPath] {
     /// Relays at the other end that any of this one's hears.
     var reachable: [NodeID] {
-        Set(filter { $0.status.state == .up }.map(\.status.remote)).sorted()
+        Set(filter { $0.status.state == .up || $0.status.overlayIsSilent }.map(\.status.remote))
+            .sorted()
     }
 
     /// What can be said of the other cluster's nodes: whom any relay hears, and whom none does any more.
@@ -47,6 +48,7 @@ extension [ReportedPath] {
             let name = path.status.remote.name
             switch path.status.state {
             case .up: heard[name] = true
+            case _ where path.status.overlayIsSilent: heard[name] = true
             case .down where path.isPunctual: heard[name] = heard[name] ?? false
             case .down, .unknown, .suspect: break
             }

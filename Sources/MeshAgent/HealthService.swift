@@ -111,6 +111,7 @@ actor HealthService: Service {
         self.log = log
         monitor = PathMonitor(
             cluster: own.cluster, node: own.name, instance: instance, parameters: parameters)
+        monitor.announce(takesInside: socket.hasInside)
         verdicts = VerdictEngine(own: own.cluster, parameters: parameters)
         liveness = NodeLiveness(own: own.cluster, parameters: parameters)
         membership = Membership(
@@ -174,7 +175,7 @@ actor HealthService: Service {
         case .heardSay(let hearsay, let cluster): take(hearsay, of: cluster)
         case .workload(let workload):
             membership.workload = workload
-            monitor.announce(membership.totalWorkload)
+            monitor.announce(membership.totalWorkload(without: leaving))
         }
     }
 
@@ -205,11 +206,11 @@ actor HealthService: Service {
             (plan.members.keys + [own]).map { (Testimony.hash(of: $0.name), $0.name) }
         ) { first, _ in first }
         socket.install(roster: plan.members.mapValues(\.keys))
-        configureMembership(at: now)
         act(at: now) { effects, verdictEffects in
             verdicts.use(plan.inUse, at: now, into: &verdictEffects)
             monitor.configure(plan.paths, at: now, into: &effects)
         }
+        configureMembership(at: now)
         let beating = Set(monitor.pathIDs)
         addresses = addresses.filter { beating.contains($0.key) }
     }
@@ -279,7 +280,12 @@ actor HealthService: Service {
         body(&effects, &verdictEffects)
         for outgoing in effects.beats {
             guard let address = addresses[outgoing.path] else { continue }
-            socket.send(outgoing.beat.encoded, to: outgoing.path.remote, at: address)
+            if outgoing.isInside {
+                socket.send(
+                    inside: outgoing.beat.encoded, to: outgoing.path.remote, at: address.address)
+            } else {
+                socket.send(outgoing.beat.encoded, to: outgoing.path.remote, at: address)
+            }
         }
         if let report = effects.report {
             judge(report, at: now, into: &verdictEffects)

@@ -22,6 +22,21 @@ struct NodeDeparture: Equatable, Sendable {
         var paths = 0
         /// TCP connections that others opened to its endpoints.
         var connections = 0
+        var publishing = Publishing.no
+
+        enum Publishing: Equatable, Sendable {
+            case no
+            /// Another node takes over within moments.
+            case untilSucceeded
+            /// Nobody else can: it goes on for as long as it runs, and may leave all the same.
+            case untilStopped
+        }
+
+        var isLight: Bool {
+            var rest = self
+            if rest.publishing == .untilStopped { rest.publishing = .no }
+            return rest == Burden()
+        }
 
         var sentences: [String] {
             var sentences: [String] = []
@@ -33,6 +48,14 @@ struct NodeDeparture: Equatable, Sendable {
             }
             if connections > 0 {
                 sentences.append("\(connections) connections to its endpoints are open")
+            }
+            switch publishing {
+            case .no: break
+            case .untilSucceeded:
+                sentences.append("it publishes for its cluster until another node takes over")
+            case .untilStopped:
+                sentences.append(
+                    "it publishes for its cluster until it is stopped: no other node can, now")
             }
             return sentences
         }
@@ -74,7 +97,7 @@ struct NodeDeparture: Equatable, Sendable {
         self.began = began
         self.burden = burden
         let waited = now - began
-        guard waited >= timeout || waited >= Self.stay && burden == Burden() else { return false }
+        guard waited >= timeout || waited >= Self.stay && burden.isLight else { return false }
         phase = .left
         return true
     }

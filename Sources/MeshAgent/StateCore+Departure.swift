@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MeshLease
 import MeshModel
 import MeshStore
 
@@ -32,14 +33,44 @@ extension StateCore {
     mutating func stepDeparture(
         connections: Int, paths: Int, at now: Instant, into effects: inout [StateEffect]
     ) {
-        let isKnown = store.read { [configuration] tables in
-            tables.nodes[configuration.node]?.isDraining == true
-        }
         let burden = NodeDeparture.Burden(
-            isUnannounced: !isKnown || !publisherAnswers, isRelay: isRelay, paths: paths,
-            connections: connections)
+            isUnannounced: !isKnownToLeave || !publisherAnswers, isRelay: isRelay, paths: paths,
+            connections: connections,
+            publishing: !isOpen ? .no : successors.isEmpty ? .untilStopped : .untilSucceeded)
         guard departure.step(burden, at: now) else { return }
         departureChanged(into: &effects)
+    }
+
+    private var isKnownToLeave: Bool {
+        store.read { [configuration] tables in
+            tables.nodes[configuration.node]?.isDraining == true
+        }
+    }
+
+    /// Others that may publish, are linked and stay.
+    private var successors: [String] {
+        let linked = Set(links.values.filter { $0.cluster == configuration.cluster }.map(\.name))
+        return configuration.publisher.candidates.filter { name in
+            guard name != configuration.node.name, linked.contains(name),
+                let node = NodeID(cluster: configuration.cluster, name: name)
+            else { return false }
+            return store.read { $0.nodes[node]?.isDraining == false }
+        }
+    }
+
+    /// Who leaves hands the lease to those who stay, as soon as its own word is in the ledger, and
+    /// takes it again if they go.
+    mutating func judgeCandidacy(at now: Instant, into effects: inout [StateEffect]) {
+        guard let candidacy else { return }
+        let yields =
+            departure.phase != .serving && !successors.isEmpty && (!isOpen || isKnownToLeave)
+        if yields, !candidacy.hasYielded {
+            self.candidacy?.hasYielded = true
+            resign(at: now, into: &effects)
+        } else if !yields, candidacy.hasYielded, candidacy.keeper.isWithdrawn {
+            self.candidacy?.hasYielded = false
+            reinstate(at: now, into: &effects)
+        }
     }
 
     /// First what lasts, then what is told, then what this node does.

@@ -64,6 +64,13 @@ extension StateCore {
         }
     }
 
+    /// Tries for the lease again.
+    mutating func reinstate(at now: Instant, into effects: inout [StateEffect]) {
+        withKeeper(at: now, into: &effects) {
+            $0.keeper.reinstate(at: now, using: &$0.generator)
+        }
+    }
+
     mutating func tickLease(at now: Instant, into effects: inout [StateEffect]) {
         withKeeper(at: now, into: &effects) {
             $0.keeper.step(at: now, using: &$0.generator)

@@ -16,6 +16,7 @@ extension StateCore {
         at now: Instant, realTime: UInt64, into effects: inout [StateEffect]
     ) {
         self.realTime = realTime
+        judgeCandidacy(at: now, into: &effects)
         tickLease(at: now, into: &effects)
         flush(into: &effects)
         noteReceipt(at: now)

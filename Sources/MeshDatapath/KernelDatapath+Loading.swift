@@ -9,6 +9,7 @@ enum ProgramName {
     static let fromEndpoint = "weft_from_endpoint"
     static let fromOverlay = "weft_from_overlay"
     static let fromUnderlay = "weft_from_underlay"
+    static let sendBeat = "weft_send_beat"
     static let socket = [
         "weft_connect4", "weft_connect6", "weft_sendmsg4", "weft_sendmsg6", "weft_recvmsg4",
         "weft_recvmsg6", "weft_getpeername4", "weft_getpeername6",

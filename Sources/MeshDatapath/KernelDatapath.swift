@@ -10,6 +10,7 @@ internal import Synchronization
 /// with what they hold and replaces the programs in one step. No packet meets a node without them.
 public final class KernelDatapath: Datapath {
     public let core: DatapathCore
+    public let beats: OverlayBeats
     let pins: PinLayout
     let fromEndpoint: Program
     private let countersMap: PerCPUArrayMap<weft_count>
@@ -47,11 +48,14 @@ public final class KernelDatapath: Datapath {
         let connections = try HashMap<weft_connection_key, weft_connection>(
             try object.map(named: MapName.connections))
         let events = try RingBuffer(try object.map(named: MapName.events))
+        let beats = OverlayBeats(
+            sender: try object.program(named: ProgramName.sendBeat),
+            ring: try RingBuffer(try object.map(named: MapName.beats)))
         try Self.pin(object, nodeNames, pins) { () throws(BPFError) in
             try Self.attach(object, configuration, pins)
         }
         self.init(
-            core, pins, program, counters, connections, events,
+            core, pins, program, counters, connections, events, beats,
             observed: try Self.observedMaps(object))
     }
 
@@ -60,9 +64,10 @@ public final class KernelDatapath: Datapath {
         _ core: DatapathCore, _ pins: PinLayout, _ program: consuming Program,
         _ counters: consuming PerCPUArrayMap<weft_count>,
         _ connections: consuming HashMap<weft_connection_key, weft_connection>,
-        _ events: consuming RingBuffer, observed: [MapReading]
+        _ events: consuming RingBuffer, _ beats: OverlayBeats, observed: [MapReading]
     ) {
         self.core = core
+        self.beats = beats
         self.pins = pins
         self.observed = observed
         fromEndpoint = program

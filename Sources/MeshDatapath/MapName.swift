@@ -20,6 +20,7 @@ enum MapName {
     static let responder = "weft_responder"
     static let counters = "weft_counters"
     static let events = "weft_events"
+    static let beats = "weft_beats"
     /// Not the object's: which node has which index. Only the agent reads it.
     static let nodeNames = "weft_node_names"
 }

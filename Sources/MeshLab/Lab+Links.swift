@@ -24,11 +24,29 @@ extension Lab {
         }
     }
 
-    /// Undoes ``sever(from:to:)``; a link that is whole stays so.
+    /// As ``sever(from:to:)``, of the UDP datagrams to one port alone: by a rule of the senders' routing,
+    /// as a firewall would.
+    @discardableResult
+    public func sever(from senders: String, to receivers: String, port: UInt16) throws -> Moment {
+        try change(from: senders, to: receivers) { socket, _, address in
+            do throws(NetlinkError) {
+                try socket.add(
+                    BlackholeRule(to: address, port: port, priority: Self.rulePriority))
+            } catch {
+                guard error.code == .exists else { throw error }
+            }
+        }
+    }
+
+    /// Of the rules that lose datagrams: before those of everybody else but the kernel's own table's.
+    private static let rulePriority: UInt32 = 1
+
+    /// Undoes ``sever(from:to:)``, of all or of single ports; a link that is whole stays so.
     @discardableResult
     public func mend(from senders: String, to receivers: String) throws -> Moment {
         try change(from: senders, to: receivers) { socket, interface, address in
             try socket.forgetNeighbour(address, of: interface)
+            try socket.deleteRules(to: address, priority: Self.rulePriority)
         }
     }
 

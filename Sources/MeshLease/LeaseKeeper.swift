@@ -14,7 +14,7 @@ public struct LeaseKeeper: Sendable {
     enum Phase: Hashable {
         case candidate
         case holding(token: UInt64, until: Instant)
-        /// Lets go, and never tries again.
+        /// Lets go, and doesn't try again before it is reinstated.
         case withdrawn
     }
 
@@ -152,6 +152,17 @@ public struct LeaseKeeper: Sendable {
         nextCall = now
         proceed(at: now, using: &generator, into: &effects)
         return effects
+    }
+
+    /// Tries for the lease again, after ``release(at:using:)`` and once ``isWithdrawn``; else nothing
+    /// changes.
+    public mutating func reinstate(
+        at now: Instant, using generator: inout some RandomNumberGenerator
+    ) -> [LeaseEffect] {
+        guard isWithdrawn else { return [] }
+        phase = .candidate
+        nextCall = now
+        return step(at: now, using: &generator)
     }
 
     private mutating func hurry(

@@ -200,14 +200,16 @@ public struct Membership: Sendable {
         set { members[Self.me]?.workload = newValue }
     }
 
-    /// Of all that live, this one included; whoever doesn't say counts like the mean of the others.
-    /// `O(n)`.
-    public var totalWorkload: Workload? {
+    /// Of all that live, this one included, but for those named; whoever doesn't say counts like the
+    /// mean of the others. `O(n)`.
+    public func totalWorkload(without leaving: Set<String> = []) -> Workload? {
         var sum = WorkloadSum()
-        for case let member? in members where member.isLiving {
+        var count = 0
+        for case let member? in members where member.isLiving && !leaving.contains(member.name) {
+            count += 1
             if let workload = member.workload { sum.add(workload) }
         }
-        return sum.scaled(to: census[.alive] + census[.suspect])
+        return sum.scaled(to: count)
     }
 
     public func status(of name: String) -> MemberStatus? {

@@ -4,7 +4,7 @@ public import MeshModel
 
 /// What one relay tells another, several times a second.
 ///
-/// 97 bytes and 9 a testimony, sealed and opened by the transport; nothing in it is believed before
+/// 98 bytes and 9 a testimony, sealed and opened by the transport; nothing in it is believed before
 /// that.
 public struct Heartbeat: Hashable, Sendable {
     /// Of the sender.
@@ -25,6 +25,12 @@ public struct Heartbeat: Hashable, Sendable {
     /// False once the sender goes by relays between which there is no such path: it goes on while the
     /// receiver still plans it.
     public var isPlanned: Bool
+    /// Whether the sender takes beats inside the overlay; every second one goes there then.
+    public var takesInside: Bool
+    /// Whether the sender's beat before this one went inside the overlay.
+    public var followsInside: Bool
+    /// The receiver's beats inside the overlay that the sender misses, as ``PathStatus/insideMissed``.
+    public var insideMissed: UInt8
     /// Nil as long as the sender hasn't heard the receiver.
     public var echo: HeartbeatEcho?
     public var drain: DrainDeclaration
@@ -41,6 +47,7 @@ public struct Heartbeat: Hashable, Sendable {
     public init(
         cluster: ClusterID, instance: UInt64, sequence: UInt64, sentAt: Instant,
         interval: Duration, wanted: Duration, isScheduled: Bool = true, isPlanned: Bool = true,
+        takesInside: Bool = false, followsInside: Bool = false, insideMissed: UInt8 = 0,
         echo: HeartbeatEcho?,
         drain: DrainDeclaration, head: Position, rollup: RollupHash, relaySetGeneration: UInt64,
         workload: Workload? = nil, testimonies: [Testimony] = []
@@ -53,6 +60,9 @@ public struct Heartbeat: Hashable, Sendable {
         self.wanted = wanted
         self.isScheduled = isScheduled
         self.isPlanned = isPlanned
+        self.takesInside = takesInside
+        self.followsInside = followsInside
+        self.insideMissed = insideMissed
         self.echo = echo
         self.drain = drain
         self.head = head

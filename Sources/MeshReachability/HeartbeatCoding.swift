@@ -9,12 +9,14 @@ public import MeshModel
 ///     32 echo     40 hold, us                     44 drain generation 52 head (epoch, revision)
 ///     64 rollup   80 relay set generation         88 capacity       92 used of it
 ///     96 testimonies: count (1), then each hash of the name (8), heard (1)
+///     then beats missing inside the overlay (1); one that ends before it doesn't say
 ///
-/// Flags: 1 draining, 2 echo, 4 out of schedule, 8 no longer planned; others are zero and ignored.
+/// Flags: 1 draining, 2 echo, 4 out of schedule, 8 no longer planned, 16 takes beats inside the
+/// overlay, 32 the beat before went there; others are zero and ignored.
 extension Heartbeat {
     public static let version: UInt8 = 2
     /// Without testimonies; a later version may append what this one ignores, up to `encodedMaximum`.
-    public static let encodedLength = 97
+    public static let encodedLength = 98
     /// A cluster has three relays at most; twice as many while its set of them changes.
     public static let testimoniesMaximum = 8
     public static let encodedMaximum = 512
@@ -24,11 +26,14 @@ extension Heartbeat {
         static let echo: UInt8 = 2
         static let unscheduled: UInt8 = 4
         static let unplanned: UInt8 = 8
+        static let takesInside: UInt8 = 16
+        static let followsInside: UInt8 = 32
     }
 
     private var flags: UInt8 {
         (drain.isDraining ? Flag.draining : 0) | (echo == nil ? 0 : Flag.echo)
             | (isScheduled ? 0 : Flag.unscheduled) | (isPlanned ? 0 : Flag.unplanned)
+            | (takesInside ? Flag.takesInside : 0) | (followsInside ? Flag.followsInside : 0)
     }
 
     public var encoded: [UInt8] {
@@ -55,6 +60,7 @@ extension Heartbeat {
             writer.write(testimony.nameHash)
             writer.write(testimony.isHeard)
         }
+        writer.write(insideMissed)
         return writer.bytes
     }
 
@@ -76,6 +82,9 @@ extension Heartbeat {
         wanted = .milliseconds(Int64(try reader.read(UInt16.self)))
         isScheduled = flags & Flag.unscheduled == 0
         isPlanned = flags & Flag.unplanned == 0
+        takesInside = flags & Flag.takesInside != 0
+        followsInside = flags & Flag.followsInside != 0
+        insideMissed = 0
         guard sequence > 0 else { throw .invalid("sequence") }
         guard interval > .zero, wanted > .zero else { throw .invalid("interval") }
         let echoed = HeartbeatEcho(
@@ -94,5 +103,6 @@ extension Heartbeat {
             testimonies.append(
                 Testimony(nameHash: try reader.read(), isHeard: try reader.readBool()))
         }
+        if reader.remaining > 0 { insideMissed = try reader.read() }
     }
 }

@@ -35,10 +35,14 @@ struct Path: Sendable {
     private var beats = 0
     private(set) var lastArrival: Instant?
     private(set) var lastBeat: Heartbeat?
+    private var inside = InsideBeats()
 
     /// As of the last ``assess(at:)``.
     private(set) var state: PathState
     private(set) var missed = 0
+    /// Of these, beats that didn't arrive here, and whether it is silence that keeps it from being up.
+    private var unheard = 0
+    private var isSilent = true
 
     /// - Parameter phase: of the first beat within the interval, 0..<1, so that paths don't beat in step.
     init(_ plan: PathPlan, phase: Double, at now: Instant, _ parameters: ReachabilityParameters) {
@@ -115,14 +119,16 @@ struct Path: Sendable {
     /// trip that it is mended. Never more often than the fastest pace, so that two can't excite
     /// each other.
     private mutating func answer(at now: Instant) {
-        guard state != .up, nextRepeat == nil else { return }
+        guard state != .up, isSilent, nextRepeat == nil else { return }
         if let lastSent, now - lastSent < parameters.intervalMinimum { return }
         repeats = 1
         nextRepeat = now
     }
 
     /// The beat due at `now`, if one is.
-    mutating func nextBeat(at now: Instant, _ words: Announcement) -> Heartbeat? {
+    mutating func nextBeat(
+        at now: Instant, _ words: Announcement
+    ) -> (beat: Heartbeat, isInside: Bool)? {
         if now >= nextSend {
             if beatsBeforeSlowdown > 0 {
                 beatsBeforeSlowdown -= 1
@@ -145,7 +151,7 @@ struct Path: Sendable {
 
     private mutating func beat(
         at now: Instant, _ words: Announcement, isScheduled: Bool
-    ) -> Heartbeat {
+    ) -> (beat: Heartbeat, isInside: Bool) {
         sequence += 1
         lastSent = now
         sent.append(sequence, sentAt: now, isScheduled: isScheduled)
@@ -153,28 +159,38 @@ struct Path: Sendable {
         if let lastBeat, let lastArrival {
             echo = HeartbeatEcho(sequence: lastBeat.sequence, hold: now - lastArrival)
         }
-        return Heartbeat(
+        let followsInside = inside.lastWentInside
+        let isInside = inside.next(mayGo: words.takesInside && lastBeat?.takesInside == true)
+        let beat = Heartbeat(
             cluster: words.cluster, instance: words.instance, sequence: sequence, sentAt: now,
             interval: announced, wanted: plan.interval(parameters), isScheduled: isScheduled,
-            isPlanned: keptUntil == nil, echo: echo, drain: words.drain, head: words.head,
-            rollup: words.rollup,
+            isPlanned: keptUntil == nil, takesInside: words.takesInside,
+            followsInside: followsInside, insideMissed: UInt8(inside.unheard), echo: echo,
+            drain: words.drain, head: words.head, rollup: words.rollup,
             relaySetGeneration: words.relaySetGeneration, workload: words.workload,
             testimonies: words.testimonies[plan.path.cluster] ?? [])
+        return (beat, isInside)
     }
 
     // MARK: Receiving
 
-    /// - Parameter isPrompt: false if this process was held up, so that `now` isn't the arrival.
+    /// - Parameters:
+    ///   - isInside: it came through the overlay.
+    ///   - isPrompt: false if this process was held up, so that `now` isn't the arrival.
     /// - Returns: why the beat was ignored, nil if it was not.
-    mutating func receive(_ beat: Heartbeat, at now: Instant, isPrompt: Bool) -> IgnoredBeat? {
+    mutating func receive(
+        _ beat: Heartbeat, isInside: Bool, at now: Instant, isPrompt: Bool
+    ) -> IgnoredBeat? {
         guard beat.cluster == plan.path.cluster else { return .foreignCluster }
         if beat.instance != peerInstance {
             guard beat.instance != retiredInstance else { return .retiredInstance }
             retiredInstance = peerInstance
             peerInstance = beat.instance
             lastBeat = nil
+            inside.restart()
             sent.restart(at: sequence)
         }
+        inside.observe(beat, isInside: isInside, isPrompt: isPrompt, after: lastBeat)
         if let last = lastBeat?.sequence, beat.sequence <= last { return .oldSequence }
         beats = state == .suspect || state == .down ? 1 : min(beats + 1, Int(UInt8.max))
         expectNext(after: beat, at: now, isPrompt: isPrompt)
@@ -222,9 +238,11 @@ struct Path: Sendable {
     /// - Returns: the state before, if it is another one now.
     mutating func assess(at now: Instant) -> PathState? {
         let before = state
+        unheard = inboundMissing(at: now)
+        let silent = max(unheard, outboundMissing - parameters.outboundAllowance)
+        isSilent = state == .unknown || silent >= parameters.missedUntilPathSuspect
         missed = min(
-            max(inboundMissing(at: now), outboundMissing - parameters.outboundAllowance),
-            Self.missedMaximum)
+            max(silent, inside.missed - parameters.insideAllowance), Self.missedMaximum)
         if missed >= parameters.missedUntilPathDown {
             state = state == .unknown ? .unknown : .down
         } else if missed >= parameters.missedUntilPathSuspect {
@@ -245,9 +263,9 @@ struct Path: Sendable {
 
     /// When one more beat will be missing; nil if that changes nothing any more.
     private var nextDeadline: Instant? {
-        guard let expected, missed < Self.missedMaximum else { return nil }
+        guard let expected, unheard < Self.missedMaximum else { return nil }
         var deadline = expected + .nanoseconds(arrivals.margin + 1)
-        if missed > 0 { deadline = deadline + .nanoseconds(Int64(missed) * expectedInterval) }
+        if unheard > 0 { deadline = deadline + .nanoseconds(Int64(unheard) * expectedInterval) }
         return deadline
     }
 
@@ -270,7 +288,8 @@ struct Path: Sendable {
             roundTrip: sent.smoothed.map { .nanoseconds($0) },
             drain: lastBeat?.drain ?? .never, head: lastBeat?.head ?? .origin,
             relaySetGeneration: lastBeat?.relaySetGeneration ?? 0,
-            workload: lastBeat?.workload)
+            workload: lastBeat?.workload,
+            insideMissed: inside.isInUse ? UInt8(inside.missed) : nil)
     }
 }
 
@@ -283,6 +302,8 @@ struct Announcement: Sendable {
     var rollup = RollupHash.zero
     var relaySetGeneration: UInt64 = 0
     var workload: Workload?
+    /// Whether beats can come and go inside the overlay.
+    var takesInside = false
     /// By the cluster that they are for.
     var testimonies: [ClusterID: [Testimony]] = [:]
 }

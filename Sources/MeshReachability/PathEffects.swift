@@ -14,6 +14,8 @@ public struct PathEffects: Sendable {
 public struct OutgoingBeat: Hashable, Sendable {
     public let path: PathID
     public let beat: Heartbeat
+    /// To be sent through the overlay, as the workloads' packets are.
+    public let isInside: Bool
 }
 
 /// Why a beat changed nothing.

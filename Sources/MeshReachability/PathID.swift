@@ -79,11 +79,14 @@ public struct PathStatus: Hashable, Sendable {
     public var relaySetGeneration: UInt64
     /// Of the remote cluster, by its own word; nil: it doesn't say.
     public var workload: Workload?
+    /// Beats inside the overlay that miss in a row although those around them came, in the worse
+    /// direction, 0...16; nil: none go there.
+    public var insideMissed: UInt8?
 
     public init(
         remote: NodeID, state: PathState, missed: UInt8, beats: UInt8, silence: Duration?,
         roundTrip: Duration?, drain: DrainDeclaration, head: Position, relaySetGeneration: UInt64,
-        workload: Workload? = nil
+        workload: Workload? = nil, insideMissed: UInt8? = nil
     ) {
         self.remote = remote
         self.state = state
@@ -95,5 +98,13 @@ public struct PathStatus: Hashable, Sendable {
         self.head = head
         self.relaySetGeneration = relaySetGeneration
         self.workload = workload
+        self.insideMissed = insideMissed
+    }
+
+    /// Whether the path isn't up though the other end is heard, and hears: what is missing are the
+    /// beats inside the overlay.
+    public var overlayIsSilent: Bool {
+        guard state == .suspect || state == .down, let insideMissed else { return false }
+        return insideMissed > missed
     }
 }

@@ -102,6 +102,10 @@ public struct PathMonitor: Sendable {
     /// What the next heartbeats and reports say of this cluster's capacity; nil: not known.
     public mutating func announce(_ workload: Workload?) { words.workload = workload }
 
+    /// Whether this node can send and take beats inside the overlay. If the peer can, too, every second
+    /// one goes there, and a path is up only if they arrive as the others do.
+    public mutating func announce(takesInside: Bool) { words.takesInside = takesInside }
+
     /// What the next heartbeats to a cluster say of its nodes.
     public mutating func testify(_ testimonies: [Testimony], to cluster: ClusterID) {
         words.testimonies[cluster] = testimonies
@@ -120,8 +124,11 @@ public struct PathMonitor: Sendable {
     }
 
     /// Takes a heartbeat that the transport has authenticated as coming over `path`.
+    ///
+    /// - Parameter isInside: it came through the overlay.
     public mutating func receive(
-        _ beat: Heartbeat, on id: PathID, at now: Instant, into effects: inout PathEffects
+        _ beat: Heartbeat, on id: PathID, isInside: Bool = false, at now: Instant,
+        into effects: inout PathEffects
     ) {
         noteWake(at: now, into: &effects)
         guard let index = paths.index(forKey: id) else {
@@ -130,7 +137,9 @@ public struct PathMonitor: Sendable {
         }
         let before = paths.values[index].lastBeat
         let isPrompt = !punctuality.isDoubtful
-        if let reason = paths.values[index].receive(beat, at: now, isPrompt: isPrompt) {
+        let reason = paths.values[index].receive(
+            beat, isInside: isInside, at: now, isPrompt: isPrompt)
+        if let reason {
             effects.events.append(.ignored(id, reason))
         } else {
             hasNews = hasNews || before?.drain != beat.drain
@@ -183,8 +192,8 @@ public struct PathMonitor: Sendable {
             hasNews =
                 hasNews
                 || missed != missedNow && missedNow >= parameters.missedUntilPathSuspect
-            while let beat = paths.values[index].nextBeat(at: now, words) {
-                effects.beats.append(OutgoingBeat(path: id, beat: beat))
+            while let (beat, isInside) = paths.values[index].nextBeat(at: now, words) {
+                effects.beats.append(OutgoingBeat(path: id, beat: beat, isInside: isInside))
             }
             wake = min(wake, paths.values[index].nextWake(after: now))
         }

@@ -43,6 +43,10 @@ public struct ReachabilityParameters: Hashable, Sendable {
     /// My beats that may be missing in a peer's echo beyond those bounds. Judging both directions at
     /// the same depth would double the false path failures and so quadruple the false verdicts.
     public var outboundAllowance = 1
+    /// Beats inside the overlay that may be missing beyond those bounds. They are every second one,
+    /// judged by themselves: at the same depth they would add half to the false verdicts; so they add
+    /// less than the share of beats that is lost.
+    public var insideAllowance = 1
     /// A path that was up before this process started may take this long to be heard again: keys
     /// are agreed anew first.
     public var startGrace = Duration.seconds(5)

@@ -38,6 +38,7 @@ extension RelayReport {
     private static let nameMaximum = 253
     /// Stands for "no beat yet" and "not measured".
     private static let none = UInt32.max
+    private static let noneInside = UInt8.max
 
     public var encoded: [UInt8] {
         var writer = ByteWriter()
@@ -61,6 +62,10 @@ extension RelayReport {
             writer.write(path.relaySetGeneration)
             writer.write(path.workload)
         }
+        // Behind what a reader of an earlier version takes.
+        for path in paths.prefix(Self.pathsMaximum) {
+            writer.write(path.insideMissed ?? Self.noneInside)
+        }
         return writer.bytes
     }
 
@@ -77,6 +82,11 @@ extension RelayReport {
         workload = try reader.readWorkload()
         paths = try reader.readList(max: Self.pathsMaximum, "paths") {
             reader throws(DecodingFault) in try Self.readPath(&reader)
+        }
+        guard reader.remaining > 0 else { return }
+        for index in paths.indices {
+            let inside = try reader.read(UInt8.self)
+            paths[index].insideMissed = inside == Self.noneInside ? nil : inside
         }
     }
 

@@ -34,10 +34,15 @@ public struct Evidence: Hashable, Sendable {
     public var up = 0
     /// Missing beats of all of them together.
     public var missed = 0
+    /// Of `suspect`: the other end is heard, but not inside the overlay.
+    public var overlaySilent = 0
     /// Whether connections to most of its backends get no answer.
     public internal(set) var isContradicted = false
     /// What the cluster says of itself over the paths that are up.
     public internal(set) var workloads = WorkloadSum()
+
+    /// Whether it is the overlay alone that doesn't answer.
+    public var isOverlayOnly: Bool { overlaySilent > 0 && overlaySilent == suspect }
 
     /// 2 of 3, 2 of 2, 1 of 1.
     public var quorum: Int { counted / 2 + 1 }

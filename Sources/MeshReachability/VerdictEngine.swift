@@ -370,6 +370,7 @@ extension Evidence {
         missed += Int(path.missed)
         if path.state == .suspect || path.state == .down { suspect += 1 }
         if path.state == .down { down += 1 }
+        if path.overlayIsSilent { overlaySilent += 1 }
         if path.state == .up {
             up += 1
             if let workload = path.workload { workloads.add(workload) }

@@ -11,6 +11,8 @@ public struct HeartbeatArrival: Sendable {
     public let arrival: Instant
     /// For display only: a path is known by its key.
     public let source: TransportAddress
+    /// It came through the overlay, not through this socket.
+    public let isInside: Bool
 }
 
 extension DatagramSocket {
@@ -55,15 +57,54 @@ extension DatagramSocket {
         }
     }
 
+    /// Whether heartbeats can go through the overlay as well.
+    public var hasInside: Bool { inside != nil }
+
+    /// Seals a heartbeat and sends it through the overlay.
+    ///
+    /// - Parameters:
+    ///   - plaintext: at most ``plaintextMaximum`` bytes.
+    ///   - remote: the peer's underlay address.
+    /// - Returns: false, and counted, when there is no key, the text is too long, or the overlay
+    ///   doesn't take it.
+    @discardableResult
+    public func send(inside plaintext: [UInt8], to peer: NodeID, at remote: Address) -> Bool {
+        do throws(TransportRejection) {
+            let datagram = try heartbeatSessions.withLock {
+                sessions throws(TransportRejection) in try sessions.seal(plaintext, for: peer)
+            }
+            guard let inside, inside(datagram, remote) else { throw .heartbeatUnsent }
+            statistics.update {
+                $0.heartbeatsSent &+= 1
+                $0.heartbeatsSentInside &+= 1
+            }
+            return true
+        } catch {
+            statistics.count(error)
+            return false
+        }
+    }
+
+    /// Takes a datagram as it came through the overlay: heartbeats only.
+    ///
+    /// - Parameter source: the sender's underlay address.
+    public func receive(inside datagram: [UInt8], from source: Address, at now: Instant) {
+        receive(
+            datagram, from: TransportAddress(address: source, port: 0), isInside: true, at: now)
+    }
+
     func receiveHeartbeat(
-        _ datagram: [UInt8], from source: TransportAddress, at now: Instant
+        _ datagram: [UInt8], from source: TransportAddress, isInside: Bool, at now: Instant
     ) throws(TransportRejection) {
         let (peer, plaintext) = try heartbeatSessions.withLock {
             sessions throws(TransportRejection) in try sessions.open(datagram, at: now)
         }
-        statistics.update { $0.heartbeatsReceived &+= 1 }
+        statistics.update {
+            $0.heartbeatsReceived &+= 1
+            if isInside { $0.heartbeatsReceivedInside &+= 1 }
+        }
         let event = HeartbeatArrival(
-            peer: peer, plaintext: plaintext, arrival: now, source: source)
+            peer: peer, plaintext: plaintext, arrival: now, source: source, isInside: isInside)
         if case .dropped = heartbeatContinuation.yield(event) { statistics.count(.heartbeatLost) }
     }
 }

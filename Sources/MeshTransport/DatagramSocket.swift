@@ -40,14 +40,21 @@ public final class DatagramSocket: Service {
     /// One for all who ask to start.
     private let starting = Mutex<Task<[any Channel], any Error>?>(nil)
 
+    /// Sends a datagram through the overlay; nil: this node has no such way.
+    let inside: (@Sendable (_ datagram: [UInt8], _ remote: Address) -> Bool)?
+
     /// - Parameters:
     ///   - own: this node, as the others gossip with it.
     ///   - addresses: one socket for each; the first sends unless told otherwise. Port 0 takes a
     ///     free one.
+    ///   - inside: sends a datagram through the overlay to the node with an underlay address, without
+    ///     waiting; false if that fails.
     public init(
         own: NodeID, addresses: [TransportAddress], statistics: TransportStatistics,
-        group: MultiThreadedEventLoopGroup = .singleton
+        group: MultiThreadedEventLoopGroup = .singleton,
+        inside: (@Sendable (_ datagram: [UInt8], _ remote: Address) -> Bool)? = nil
     ) {
+        self.inside = inside
         self.addresses = addresses
         self.statistics = statistics
         self.group = group
@@ -151,7 +158,9 @@ public final class DatagramSocket: Service {
     }
 
     /// Takes a datagram as it came from the network.
-    func receive(_ datagram: [UInt8], from source: TransportAddress, at now: Instant) {
+    func receive(
+        _ datagram: [UInt8], from source: TransportAddress, isInside: Bool = false, at now: Instant
+    ) {
         do throws(TransportRejection) {
             guard limiter.withLock({ $0.admits(source, at: now) })
             else { throw .datagramRateLimited }
@@ -159,7 +168,8 @@ public final class DatagramSocket: Service {
             else { throw .datagramOversized }
             switch datagram.first {
             case HeartbeatDatagram.version:
-                try receiveHeartbeat(datagram, from: source, at: now)
+                try receiveHeartbeat(datagram, from: source, isInside: isInside, at: now)
+            case _ where isInside: throw .datagramVersion
             case HeartbeatDatagram.gossipVersion:
                 try receiveGossip(datagram, from: source, at: now)
             case ResponderProbe.answerVersion:

@@ -67,6 +67,9 @@ public struct TransportCounters: Hashable, Sendable {
     public var bytesReceived: UInt64 = 0
     public var heartbeatsSent: UInt64 = 0
     public var heartbeatsReceived: UInt64 = 0
+    /// Of these, through the overlay.
+    public var heartbeatsSentInside: UInt64 = 0
+    public var heartbeatsReceivedInside: UInt64 = 0
     public var gossipSent: UInt64 = 0
     public var gossipReceived: UInt64 = 0
     /// UDP payloads as on the wire, unlike the bytes of links.

@@ -24,6 +24,8 @@ enum NetlinkType {
     static let newNeighbour: UInt16 = 28
     static let deleteNeighbour: UInt16 = 29
     static let getNeighbour: UInt16 = 30
+    static let newRule: UInt16 = 32
+    static let deleteRule: UInt16 = 33
     static let socketsByFamily: UInt16 = 20
     static let socketDestroy: UInt16 = 21
 }

@@ -97,6 +97,14 @@ extension DropCase {
         received(WEFT_DROP_ISOLATED) { world in
             try world.addEndpoint(client.address, cluster: 1, flags: WEFT_ENDPOINT_ISOLATED)
         },
+        DropCase(reason: WEFT_DROP_BEAT_LOST) {
+            let world = try World.withOverlay()
+            var outcome = try world.receive(beat: [1])
+            while try world.count(WEFT_DROP_BEAT_LOST) == 0 {
+                outcome = try world.receive(beat: [1])
+            }
+            return (world, outcome)
+        },
     ]
 
     private static let fromUnderlay = [

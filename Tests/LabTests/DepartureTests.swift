@@ -6,6 +6,9 @@ import Testing
 @testable import MeshLab
 
 @Suite(.tags(.lab), .serialized) struct DepartureTests {
+    /// What a lab's file says of each node.
+    private static let nodeCapacity: UInt32 = 100_000
+
     @Test("a node leaves under load and goes off: nobody fails, and nobody takes it for dead")
     func leave() async throws {
         var file = LabFile.builtIn
@@ -39,6 +42,14 @@ import Testing
             let talker = try await load.await("a talker served there", atMost: .seconds(10)) {
                 $0.kind == .talk && isThere($0)
             }
+            func capacity() async throws -> UInt32 {
+                let row = try await observers[0].clusters().first { $0.name == "beta" }
+                return row?.capacity?.capacity ?? 0
+            }
+            // Four nodes alike; in the beginning some haven't spoken.
+            _ = try await awaiting("the capacity of all four", atMost: .seconds(15)) {
+                try await capacity() == 4 * Self.nodeCapacity ? true : nil
+            }
             let began = Lab.now()
             let departure = try await agent.depart(DepartureRequest(timeoutSeconds: 60))
             #expect(departure.phase == .draining)
@@ -60,6 +71,11 @@ import Testing
             #expect(waiting.phase == .draining)
             #expect(waiting.open.contains { $0.hasSuffix("connections to its endpoints are open") })
             #expect(try await agent.nodes().first { $0.name == home }?.isRelay == false)
+            #expect(try await capacity() == 3 * Self.nodeCapacity)
+            // What came over the path that is kept for a while counts, too.
+            #expect(
+                try await agent.metrics().contains(
+                    "weft_membership_rejected_total{reason=\"strange-testimony\"} 0"))
 
             try load.process.signal(15)
             _ = try await awaiting("the node to have left", atMost: .seconds(20)) {

@@ -54,7 +54,9 @@ struct MessageTests {
         arguments: [report, paths, claim, drain, request, issued, refused])
     func truncation(message: Message) {
         let bytes = message.encoded
-        for count in 0..<bytes.count {
+        // A report of paths may end where an earlier version's does: before its path's last byte.
+        let end = message == Self.paths ? bytes.count - 1 : bytes.count
+        for count in 0..<end {
             #expect(throws: DecodingFault.self, "\(count) of \(bytes.count) bytes") {
                 try Message(encoded: Array(bytes.prefix(count)))
             }

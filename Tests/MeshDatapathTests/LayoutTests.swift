@@ -135,6 +135,9 @@ struct LayoutTests {
             [
                 ("kind", \.kind), ("age", \.age), ("nonce", \.nonce), ("instance", \.instance),
             ]),
+        SwiftLayout(
+            weft_beat.self, "weft_beat",
+            [("outer", \.outer), ("length", \.length), ("pad", \.pad)]),
     ]
 
     @Test("clang for BPF and Swift agree on size and every offset", arguments: all)

@@ -163,7 +163,7 @@ struct LeaseKeeperTests {
         #expect(desk.keeper.tenure(at: desk.now) == nil)
     }
 
-    @Test("lets go in the store after it stopped believing, and never takes it again")
+    @Test("lets go in the store after it stopped believing, and takes it again only when told to")
     func release() throws {
         var desk = Desk(holding: record(nil))
         _ = try desk.become()
@@ -177,6 +177,12 @@ struct LeaseKeeperTests {
         #expect(desk.store.state?.record.holder == nil)
         desk.pass(.seconds(20))
         #expect(desk.keeper.tenure(at: desk.now) == nil)
+        let token = desk.store.state?.record.token ?? 0
+        desk.take(desk.keeper.reinstate(at: desk.now, using: &desk.generator))
+        desk.answerAll()
+        let tenure = try desk.become()
+        #expect(tenure.token > token, "of a tenure of its own")
+        #expect(desk.keeper.reinstate(at: desk.now, using: &desk.generator).isEmpty)
     }
 
     @Test("holds for good where it is the only one, and asks the store no more")

@@ -9,7 +9,8 @@ struct HeartbeatCodingTests {
     static let beat = Heartbeat(
         cluster: ClusterID(rawValue: 258)!, instance: 0x1122_3344_5566_7788, sequence: 7,
         sentAt: Instant(nanoseconds: 1_000_000_000), interval: .milliseconds(200),
-        wanted: .milliseconds(1000), echo: HeartbeatEcho(sequence: 6, hold: .microseconds(65_537)),
+        wanted: .milliseconds(1000), insideMissed: 3,
+        echo: HeartbeatEcho(sequence: 6, hold: .microseconds(65_537)),
         drain: DrainDeclaration(generation: 3, isDraining: true),
         head: Position(epoch: 2, revision: 9), rollup: RollupHash(high: 1, low: 2),
         relaySetGeneration: 5, workload: Workload(capacity: 8000, used: 6144),
@@ -34,9 +35,10 @@ struct HeartbeatCodingTests {
         2,  // testimonies
         0xaf, 0x63, 0xdc, 0x4c, 0x86, 0x01, 0xec, 0x8c, 1,  // "a" is heard
         0xaf, 0x63, 0xdf, 0x4c, 0x86, 0x01, 0xf1, 0xa5, 0,  // "b" isn't
+        3,  // missing inside the overlay
     ]
 
-    @Test("has 97 bytes and 9 a testimony, each where it is documented")
+    @Test("has 98 bytes and 9 a testimony, each where it is documented")
     func layout() throws {
         #expect(Self.beat.encoded == Self.bytes)
         #expect(Self.bytes.count == Heartbeat.encodedLength + 18)
@@ -63,7 +65,7 @@ struct HeartbeatCodingTests {
 
     @Test("cut short anywhere, it is refused")
     func truncated() {
-        for length in 0..<Self.bytes.count {
+        for length in 0..<Self.bytes.count - 1 {
             #expect(throws: DecodingFault.truncated) {
                 try Heartbeat(encoded: Self.bytes.prefix(length))
             }
@@ -116,7 +118,7 @@ struct RelayReportCodingTests {
                 missed: 2, beats: 0, silence: .milliseconds(430), roundTrip: .microseconds(80_123),
                 drain: DrainDeclaration(generation: 1, isDraining: true),
                 head: Position(epoch: 1, revision: 77), relaySetGeneration: 3,
-                workload: Workload(capacity: 4000, used: 4000)),
+                workload: Workload(capacity: 4000, used: 4000), insideMissed: 16),
             PathStatus(
                 remote: NodeID(cluster: ClusterID(rawValue: 3)!, name: "c")!, state: .unknown,
                 missed: 0, beats: 0, silence: nil, roundTrip: nil, drain: .never, head: .origin,
@@ -129,11 +131,15 @@ struct RelayReportCodingTests {
     }
 
     @Test("cut short anywhere, it is refused")
-    func truncated() {
+    func truncated() throws {
         let bytes = Self.report.encoded
-        for length in 0..<bytes.count {
+        // Earlier versions end before the overlay's beats: all or none.
+        let former = bytes.count - Self.report.paths.count
+        for length in 0..<bytes.count where length != former {
             #expect(throws: DecodingFault.self) { try RelayReport(encoded: bytes.prefix(length)) }
         }
+        let report = try RelayReport(encoded: bytes.prefix(former))
+        #expect(report.paths.allSatisfy { $0.insideMissed == nil })
     }
 
     @Test("a count that no report can have is refused before anything is reserved for it")

@@ -11,7 +11,7 @@ public import MeshReachability
 public struct MeshWorld {
     public enum Event: Sendable {
         case wake
-        case beat(Heartbeat, PathID)
+        case beat(Heartbeat, PathID, isInside: Bool)
         case report(RelayReport)
     }
 
@@ -53,6 +53,9 @@ public struct MeshWorld {
     public private(set) var violations: [String] = []
     private var lives: UInt64 = 0
     private var killed: Set<NodeID> = []
+    /// Sender and receiver.
+    private var brokenOverlays: Set<[NodeID]> = []
+    public private(set) var beatsSent = 0
 
     /// - Parameters:
     ///   - sizes: relays of cluster 1, 2, ...
@@ -134,8 +137,9 @@ public struct MeshWorld {
                 nodes[index].engine.tick(at: now, into: &verdicts)
                 note(nodes[index].engine.nextWake, at: now, of: "verdict engine", id)
             }
-        case .beat(let beat, let path):
-            nodes[index].monitor.receive(beat, on: path, at: now, into: &paths)
+        case .beat(let beat, let path, let isInside):
+            nodes[index].monitor.receive(
+                beat, on: path, isInside: isInside, at: now, into: &paths)
         case .report(let report):
             nodes[index].engine.receive(report, at: now, into: &verdicts)
         }
@@ -148,8 +152,12 @@ public struct MeshWorld {
         var verdicts = verdicts
         for out in paths.beats {
             let remote = out.path.remote
+            beatsSent += 1
+            if out.isInside, brokenOverlays.contains([id, remote]) { continue }
             simulation.send(
-                .beat(out.beat, PathID(local: remote.name, remote: id)), from: id, to: remote)
+                .beat(
+                    out.beat, PathID(local: remote.name, remote: id), isInside: out.isInside),
+                from: id, to: remote)
         }
         if let report = paths.report {
             nodes[index].engine.receive(report, at: reading(index), into: &verdicts)
@@ -200,6 +208,7 @@ public struct MeshWorld {
                     parameters: parameters),
                 engine: VerdictEngine(own: cluster, parameters: parameters), clock: clock)
             var verdicts = VerdictEffects()
+            node.monitor.announce(takesInside: true)
             for known in [cluster] + remotes { node.engine.add(known, at: now) }
             node.engine.use(remotes, at: now, into: &verdicts)
             var paths = PathEffects()
@@ -251,6 +260,25 @@ public struct MeshWorld {
     /// Cuts all paths between two clusters in both directions, or joins them again.
     public mutating func partition(_ first: Int, _ second: Int, isCut: Bool = true) {
         simulation.network.partition(nodes(of: first), nodes(of: second), isCut: isCut)
+    }
+
+    /// Loses what some nodes send to others inside the overlay, and nothing else, or no longer.
+    public mutating func breakOverlay(
+        from senders: [NodeID], to receivers: [NodeID], isBroken: Bool = true
+    ) {
+        for sender in senders {
+            for receiver in receivers {
+                if isBroken {
+                    brokenOverlays.insert([sender, receiver])
+                } else {
+                    brokenOverlays.remove([sender, receiver])
+                }
+            }
+        }
+    }
+
+    public mutating func breakOverlay(from sender: Int, to receiver: Int, isBroken: Bool = true) {
+        breakOverlay(from: nodes(of: sender), to: nodes(of: receiver), isBroken: isBroken)
     }
 
     /// Cuts a cluster off from all others, or joins it again.

@@ -80,6 +80,50 @@ struct DepartureScenarios {
         #expect(phase() == .left)
     }
 
+    @Test("who publishes hands that over first; back in service, it waits for its turn")
+    func publisher() throws {
+        let world = try World(clusters: 2, nodesPerCluster: 3, candidates: 2, seeds: ["a", "b"])
+        try world.run(for: .seconds(10))
+        let first = try #require(["a", "b"].first { world.core(1, $0).isOpen })
+        let second = first == "a" ? "b" : "a"
+        world.leave(1, first, within: .seconds(60))
+        try world.run(for: .seconds(3))
+        #expect(!world.core(1, first).isOpen && world.core(1, second).isOpen)
+        let position = world.positions(of: 1)
+        for _ in 0..<15 {
+            try world.run(for: .seconds(1))
+            world.stepDeparture(1, first, connections: 0)
+        }
+        #expect(world.node(1, first).departure.phase == .left)
+        #expect(world.core(1, first).departure.burden == .init())
+        // The other one dies: somebody has to publish, and that is who has left.
+        world.kill(1, second)
+        try world.run(for: .seconds(10))
+        #expect(world.core(1, first).isOpen)
+        #expect(world.positions(of: 1) != position)
+        world.revive(1, second)
+        try world.run(for: .seconds(10))
+        #expect(!world.core(1, first).isOpen && world.core(1, second).isOpen)
+        world.leave(1, first, within: nil)
+        world.kill(1, second)
+        try world.run(for: .seconds(10))
+        #expect(world.core(1, first).isOpen)
+    }
+
+    @Test("a cluster's only publisher leaves all the same, and says that it publishes on")
+    func onlyPublisher() throws {
+        world.leave(1, "a", within: .seconds(60))
+        for _ in 0..<15 {
+            try world.run(for: .seconds(1))
+            world.stepDeparture(1, "a", connections: 0)
+        }
+        #expect(world.node(1, "a").departure.phase == .left)
+        #expect(world.core(1, "a").isOpen)
+        let said = world.core(1, "a").departure.burden.sentences
+        #expect(
+            said.count == 1 && said[0].contains("publishes for its cluster until it is stopped"))
+    }
+
     @Test("the last nodes of a cluster stay its relays")
     func everybodyLeaves() throws {
         let world = try World(clusters: 2, nodesPerCluster: 2, seeds: ["a", "b"])

@@ -59,12 +59,13 @@ struct ClusterCommand: ParsableCommand {
             return Table(
                 [
                     "CLUSTER", "LOCAL RELAY", "REMOTE NODE", "STATE", .right("RTT"),
-                    .right("LAST BEAT"),
+                    .right("LAST BEAT"), "OVERLAY",
                 ], rows: rows
             ) { cluster, path in
                 [
                     cluster.name, path.localRelay, path.remoteNode, path.state.rawValue,
                     Format.milliseconds(path.rttMilliseconds), Format.age(path.lastBeatSeconds),
+                    path.overlay?.rawValue ?? "",
                 ]
             }.text
         }

@@ -9,18 +9,24 @@ extension LabCommand {
             commandName: "cut", abstract: "Break the link from one cluster or node to another.",
             discussion: """
                 Packets from the first to the second are lost, those back arrive; 'lab mend' undoes \
-                it.
+                it. With --port only the UDP datagrams to that port are, as behind a firewall: 8472 \
+                is the overlay's in a lab, 4791 that of heartbeats and gossip.
                 """)
 
+        @Option(help: "Lose UDP datagrams to this port only.") var port: UInt16?
         @OptionGroup var link: Link
         @OptionGroup var options: Options
         @OptionGroup var output: OutputOptions
 
         func run() throws {
             let lab = try options.lab()
-            let moment = try link.apply { try lab.sever(from: $0, to: $1) }
+            let moment = try link.apply { from, to in
+                try port.map { try lab.sever(from: from, to: to, port: $0) }
+                    ?? lab.sever(from: from, to: to)
+            }
+            let what = port.map { "No UDP datagram to port \($0)" } ?? "Nothing"
             try output.show(MomentAnswer(moment)) { _ in
-                "Nothing from \(link.from) reaches \(link.to) any more"
+                "\(what) from \(link.from) reaches \(link.to) any more"
                     + (link.bothWays ? ", nor the other way round.\n" : ".\n")
             }
         }

@@ -35,7 +35,9 @@ struct WhyCommand: ReadingCommand {
             let beat = path.lastBeatSeconds.map { "last heartbeat \(Format.age($0)) ago" }
             lines.append(
                 "Path \(path.localRelay) - \(path.remoteNode): \(path.state.rawValue), "
-                    + (beat ?? "no heartbeat yet") + ".")
+                    + (beat ?? "no heartbeat yet")
+                    + (path.overlay == .silent
+                        ? ": the underlay answers, the overlay doesn't." : "."))
         }
         guard !story.events.isEmpty else {
             return (lines + ["Nothing has happened since this agent started."])

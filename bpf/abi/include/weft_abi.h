@@ -341,6 +341,21 @@ struct weft_probe {
 };
 WEFT_ASSERT_SIZE(struct weft_probe, 24);
 
+/* ---- heartbeats inside the overlay ---- */
+
+enum {
+	WEFT_BEAT_PROTOCOL = 0x88b5,	/* of the frame: IEEE 802's first for local experiments */
+	WEFT_BEAT_BYTES_MAX = 1024,
+};
+
+/* Beginning of a record of the ring buffer weft_beats; WEFT_BEAT_BYTES_MAX bytes follow. */
+struct weft_beat {
+	struct weft_address outer;	/* who sent it, as the outer header says */
+	__u32 length;			/* of what counts of the bytes, 1..WEFT_BEAT_BYTES_MAX */
+	__u32 pad;
+};
+WEFT_ASSERT_SIZE(struct weft_beat, 24);
+
 /* ---- counters and events ---- */
 
 /* Element of weft_counters (per CPU), indexed by enum weft_drop_reason, then from
@@ -434,6 +449,7 @@ WEFT_ASSERT_SIZE(struct weft_config, 64);
 static const struct weft_list *const weft_list_type __attribute__((used));
 static const struct weft_event *const weft_event_type __attribute__((used));
 static const struct weft_probe *const weft_probe_type __attribute__((used));
+static const struct weft_beat *const weft_beat_type __attribute__((used));
 #endif
 
 /* ---- the embedded object ---- */

@@ -29,7 +29,8 @@
 	X(REWRITE_FAILED, "rewrite_failed", "The kernel refused to change the packet.") \
 	X(UNSUPPORTED_TRANSPORT, "unsupported_transport", "The service address was used with a protocol it does not serve.") \
 	X(INVALID_ARP, "invalid_arp", "An ARP or neighbour message claims an address that is not the endpoint's.") \
-	X(PROBE_RATE, "probe_rate", "More probes arrived in a second than are answered.")
+	X(PROBE_RATE, "probe_rate", "More probes arrived in a second than are answered.") \
+	X(BEAT_LOST, "beat_lost", "A heartbeat inside the overlay arrived, and the agent didn't take those before it.")
 
 enum weft_drop_reason {
 #define WEFT_DROP_ENUM(name, label, sentence) WEFT_DROP_##name,
