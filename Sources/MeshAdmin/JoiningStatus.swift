@@ -123,6 +123,64 @@ public struct AcceptRequest: Codable, Hashable, Sendable {
     public init(root: String?) { self.root = root }
 }
 
+/// Whose word about newcomers counts here: `GET /v1/introducers`.
+public struct IntroducersStatus: Codable, Hashable, Sendable {
+    /// This cluster among them.
+    public var names: [String]
+    /// Who began the mesh; nil before this cluster knows another.
+    public var founder: String?
+    /// Whether they were chosen here; else it is the founder.
+    public var areChosen: Bool
+
+    public init(names: [String], founder: String?, areChosen: Bool) {
+        self.names = names
+        self.founder = founder
+        self.areChosen = areChosen
+    }
+}
+
+/// `POST /v1/introducers`.
+public struct IntroducersRequest: Codable, Hashable, Sendable {
+    /// Besides this cluster itself; nil: the founder.
+    public var names: [String]?
+
+    public init(names: [String]?) { self.names = names }
+}
+
+/// A token that was made here: `GET /v1/join/tokens`. Nothing in it is secret.
+public struct TokenStatus: Codable, Hashable, Sendable {
+    public enum State: String, Codable, Sendable, CaseIterable {
+        /// Nobody has shown it yet.
+        case open
+        /// Somebody has, and may repeat an interrupted join; nobody else can use it.
+        case reserved
+        case used
+        /// Without having been used.
+        case expired
+    }
+
+    /// 16 hexadecimal digits, as records of the audit log have them.
+    public var id: String
+    public var subject: String
+    public var state: State
+    /// The beginning of the key's pin that showed it.
+    public var holder: String?
+    public var issuedUnixSeconds: UInt64
+    public var expiresUnixSeconds: UInt64
+
+    public init(
+        id: String, subject: String, state: State, holder: String?, issuedUnixSeconds: UInt64,
+        expiresUnixSeconds: UInt64
+    ) {
+        self.id = id
+        self.subject = subject
+        self.state = state
+        self.holder = holder
+        self.issuedUnixSeconds = issuedUnixSeconds
+        self.expiresUnixSeconds = expiresUnixSeconds
+    }
+}
+
 /// What a decision about a cluster changed, a sentence each.
 public struct RosterAnswer: Codable, Hashable, Sendable {
     public var events: [String]
@@ -139,4 +197,10 @@ public protocol JoiningProvider: Sendable {
     func leave(_ request: LeaveRequest) async throws -> LeaveAnswer
     func accept(cluster: String, _ request: AcceptRequest) async throws -> RosterAnswer
     func forget(cluster: String) async throws -> RosterAnswer
+    func introducers() async throws -> IntroducersStatus
+    func setIntroducers(_ request: IntroducersRequest) async throws -> RosterAnswer
+    /// In the order of their ends, until a day after.
+    func tokens() async throws -> [TokenStatus]
+    /// The token as it was; a fault if there is none.
+    func revoke(token id: String) async throws -> TokenStatus
 }

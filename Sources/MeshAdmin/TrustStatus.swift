@@ -10,14 +10,18 @@ public struct TrustStatus: Codable, Hashable, Sendable {
     public var audit: AuditHead?
     /// Denials in force.
     public var denials: Int
+    /// On the home, while a key of the authority is replaced.
+    public var rotation: RotationStatus?
 
     public init(
-        certificates: [CertificateStatus], home: String, audit: AuditHead?, denials: Int
+        certificates: [CertificateStatus], home: String, audit: AuditHead?, denials: Int,
+        rotation: RotationStatus? = nil
     ) {
         self.certificates = certificates
         self.home = home
         self.audit = audit
         self.denials = denials
+        self.rotation = rotation
     }
 
     /// The last record of the audit log: keep it elsewhere to notice when lines are cut off.

@@ -13,6 +13,13 @@ extension AdminBridge {
         return status
     }
 
+    /// Nil between rotations, and elsewhere than on the home.
+    func rotationUnderWay() async -> RotationStatus? {
+        guard let rotation, let status = await status(of: rotation), !status.isOver
+        else { return nil }
+        return status
+    }
+
     func rotate(_ request: RotationRequest) async throws -> RotationAnswer {
         let service = try service()
         let actor = AuditActor.user(geteuid())

@@ -9,9 +9,8 @@ import MeshTrust
 extension AdminBridge {
     func trustStatus() async throws -> TrustStatus {
         let now = Date()
-        let book = denying.book
         return TrustStatus(
-            certificates: TrustedLife.all(links.security, authority: authority?.authority).map {
+            certificates: TrustedLife.all(links.security, authority: authority?.present).map {
                 CertificateStatus(
                     kind: $0.kind, cluster: $0.cluster.rawValue, name: $0.life.name,
                     keyIdentifier: $0.life.keyIdentifierText, serial: $0.life.serialText,
@@ -21,11 +20,22 @@ extension AdminBridge {
             },
             home: configuration.home,
             audit: authority?.auditHead.map { .init(sequence: $0.sequence, hash: $0.hash) },
-            denials: book.lines(now: now).count)
+            denials: lines(now: now).count, rotation: await rotationUnderWay())
+    }
+
+    /// What is in force: each cluster's list, then the local one. That of one that is gone waits for
+    /// its return.
+    private func lines(now: Date) -> [(owner: TrustDomain?, entry: DenyEntry)] {
+        let book = denying.book
+        let known = Set(links.security.trust.trustDomains)
+        let lists = book.owners.filter(known.contains).flatMap { owner in
+            (book.list(of: owner)?.entries ?? []).map { (owner as TrustDomain?, $0) }
+        }
+        return (lists + book.localEntries.map { (nil, $0) }).filter { $0.1.until > now }
     }
 
     func denials() async throws -> [DenialStatus] {
-        denying.book.lines(now: Date()).map { owner, entry in
+        lines(now: Date()).map { owner, entry in
             DenialStatus(
                 owner: owner?.cluster.rawValue, subject: "\(entry.subject)", reason: entry.reason,
                 sinceUnixSeconds: unixSeconds(entry.since),
@@ -90,8 +100,8 @@ extension AdminBridge {
             let issuer: [UInt8]
             if let authority {
                 issuer = try bytes(authority, "authority")
-            } else if let own = self.authority {
-                issuer = CertificateLife(own.authority.chain[0]).keyIdentifier
+            } else if let own = self.authority?.present {
+                issuer = CertificateLife(own.chain[0]).keyIdentifier
             } else {
                 throw AdminFault(
                     .invalidRequest, "a serial number alone names a certificate on the home only",
@@ -165,24 +175,13 @@ extension AdminFault {
     }
 }
 
-extension DenyBook {
-    /// What is in force: each cluster's list, then the local one.
-    fileprivate func lines(now: Date) -> [(owner: TrustDomain?, entry: DenyEntry)] {
-        let lists = owners.flatMap { owner in
-            (list(of: owner)?.entries ?? []).map { (owner as TrustDomain?, $0) }
-        }
-        return (lists + localEntries.map { (nil, $0) }).filter { $0.1.until > now }
-    }
-}
-
 // MARK: Metrics
 
 extension AdminBridge {
     func trustMetrics() -> [MetricFamily] {
         let now = Date()
-        let lives = TrustedLife.all(links.security, authority: authority?.authority)
-        let lines = denying.book.lines(now: now)
-        let owners = Dictionary(grouping: lines) { $0.owner?.cluster.rawValue ?? "" }
+        let lives = TrustedLife.all(links.security, authority: authority?.present)
+        let owners = Dictionary(grouping: lines(now: now)) { $0.owner?.cluster.rawValue ?? "" }
         return [
             MetricFamily(
                 name: "weft_trust_certificate_left_seconds",

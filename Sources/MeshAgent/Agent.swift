@@ -142,10 +142,11 @@ public enum Agent {
             log.error("A journal is set aside", metadata: ["reason": "\(damage)"])
         }
         let denials = try Denials(mesh: configuration.mesh, state: configuration.paths.state)
-        let authority = trust.authority.map {
-            AuthorityService(
-                configuration: configuration, authority: $0, denials: denials, log: log)
-        }
+        let authority =
+            configuration.mayPublish
+            ? AuthorityService(
+                configuration: configuration, authority: trust.authority, denials: denials,
+                log: log) : nil
         let etcd = try makeEtcd(configuration, log)
         let leaseStore = makeLeaseStore(configuration, etcd)
         var core = StateCore(
@@ -237,7 +238,8 @@ public enum Agent {
             services.append(
                 DelegateService(
                     configuration: configuration, authority: authority, state: state,
-                    links: links, log: log))
+                    links: links, log: log
+                ) { makeCandidacy(configuration, authority, leaseStore) })
         }
         if let etcd {
             services.insert(EtcdService(client: etcd), at: 0)
@@ -305,15 +307,14 @@ public enum Agent {
         _ configuration: AgentConfiguration, _ authority: AuthorityService?,
         _ leaseStore: (any LeaseStore)?
     ) -> Candidacy? {
-        guard let leaseStore, let authority else { return nil }
+        guard let leaseStore, let authority, let first = authority.present else { return nil }
         let cluster = configuration.cluster
         // Read each time: the CA renews its certificate while the agent runs.
+        let present: @Sendable () -> CertificateAuthority = { authority.present ?? first }
         let authorityEnds: @Sendable () -> UInt64 = {
-            UInt64(max(0, authority.authority.statementsEnd.timeIntervalSince1970))
+            UInt64(max(0, present().statementsEnd.timeIntervalSince1970))
         }
-        let root: @Sendable () -> String = {
-            authority.authority.authorityKey(.root).keyIdentifier
-        }
+        let root: @Sendable () -> String = { present().authorityKey(.root).keyIdentifier }
         return Candidacy(
             keeper: LeaseKeeper(
                 holder: LeaseHolder(
@@ -329,8 +330,7 @@ public enum Agent {
                     authorityEnds()))
             return Ledger(
                 try delegation.signed {
-                    try authority.authority.sign(statement: Statement(.ledgerDelegation, body: $0))
-                        .encoded
+                    try present().sign(statement: Statement(.ledgerDelegation, body: $0)).encoded
                 }, key: key,
                 batchChanges: configuration.publisher.store == .etcd ? EtcdLimit.changes : .max)
         }
@@ -341,11 +341,12 @@ public enum Agent {
         _ configuration: AgentConfiguration, _ authority: AuthorityService?, _ mesh: MeshService,
         _ log: Logger
     ) throws -> RotationService? {
-        guard configuration.isHome, let authority else { return nil }
+        guard configuration.isHome, let authority, let first = authority.present
+        else { return nil }
         return try RotationService(
             folder: AuthorityService.folder(of: configuration),
             surroundings: RotationSurroundings(
-                authority: { authority.authority },
+                authority: { authority.present ?? first },
                 use: { try authority.use($0, because: "its key was replaced") },
                 sequence: { await mesh.announcedSequence },
                 announce: { try await mesh.announce(roots: $0) },
@@ -361,14 +362,15 @@ public enum Agent {
     private static func makeDesk(
         _ configuration: AgentConfiguration, _ authority: AuthorityService?, _ core: StateCore
     ) throws -> JoinDesk? {
-        guard configuration.isHome, let authority else { return nil }
+        guard configuration.isHome, let authority, let first = authority.present
+        else { return nil }
         return try JoinDesk(
             store: JoinFiles(folder: AuthorityService.folder(of: configuration)),
-            authority: { authority.authority }, audit: { authority.note($0) },
+            authority: { authority.present ?? first }, audit: { authority.note($0) },
             now: unixSeconds(),
             describe: { former throws(TrustError) in
                 try MeshService.description(
-                    of: configuration, bundle: authority.authority.bundle,
+                    of: configuration, bundle: first.bundle,
                     relays: core.configuredRelays, store: core.store,
                     former: former)
             })

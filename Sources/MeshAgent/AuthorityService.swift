@@ -5,6 +5,7 @@ import Logging
 import MeshTrust
 import ServiceLifecycle
 import Synchronization
+import X509
 
 /// The cluster's CA on a node that holds its key: certifies the cluster's nodes and renews its own
 /// certificate, without a restart.
@@ -15,13 +16,13 @@ final class AuthorityService: Service {
     private static let warningInterval = Duration.seconds(1800)
 
     private let configuration: AgentConfiguration
-    private let held: Mutex<CertificateAuthority>
+    private let held: Mutex<CertificateAuthority?>
     private let denials: Denials
     private let trail: AuthorityAudit
     private let log: Logger
 
     init(
-        configuration: AgentConfiguration, authority: CertificateAuthority, denials: Denials,
+        configuration: AgentConfiguration, authority: CertificateAuthority?, denials: Denials,
         log: Logger
     ) {
         self.configuration = configuration
@@ -31,7 +32,20 @@ final class AuthorityService: Service {
         self.log = log
     }
 
-    var authority: CertificateAuthority { held.withLock { $0 } }
+    /// Nil on a node that asks the home for its first intermediate; once it is here, it stays.
+    var present: CertificateAuthority? {
+        var present = held.withLock { $0 }
+        present?.nodeLifetimeSeconds = configuration.nodeCertificateSeconds
+        return present
+    }
+
+    /// - Throws: ``TrustError/noAuthority`` while there is none.
+    var authority: CertificateAuthority {
+        get throws(TrustError) {
+            guard let present else { throw .noAuthority }
+            return present
+        }
+    }
 
     static func folder(of configuration: AgentConfiguration) -> String {
         configuration.paths.trust + "/authority"
@@ -68,7 +82,7 @@ final class AuthorityService: Service {
     func certify(
         node: String, request: [UInt8], for actor: AuditActor? = nil, now: Date = Date()
     ) throws -> [[UInt8]] {
-        let authority = authority
+        let authority = try authority
         let id = PeerIdentity(domain: authority.trustDomain, node: node)?.spiffeID
         let subject = id.map { AuditSubject.identity($0) }
         let actor = actor ?? id.map { .node($0) } ?? .agent
@@ -106,13 +120,24 @@ final class AuthorityService: Service {
     ) throws -> [[UInt8]] {
         guard configuration.isHome
         else { throw TrustError.invalidRequest("this node isn't the cluster's home") }
+        let authority = try authority
         let actor = PeerIdentity(domain: authority.trustDomain, node: node)
             .map { AuditActor.node($0.spiffeID) }
-        let (chain, certificate) = try authority.certifyDelegate(request: request, now: now)
+        let subject = AuditSubject.cluster(configuration.clusterName)
+        let (chain, certificate): ([[UInt8]], Certificate)
+        do throws(TrustError) {
+            (chain, certificate) = try authority.certifyDelegate(request: request, now: now)
+        } catch {
+            trail.refuse(
+                AuditEntry(
+                    .issue, .refused, by: actor ?? .agent, subject: subject, reason: "\(error)"),
+                of: node, at: now)
+            throw error
+        }
         try audit([
             AuditEntry(
-                .issue, .granted, by: actor ?? .agent, subject: .cluster(configuration.clusterName),
-                certificate: certificate, reason: "an intermediate of a node's own")
+                .issue, .granted, by: actor ?? .agent, subject: subject, certificate: certificate,
+                reason: "an intermediate of a node's own")
         ])
         log.notice("A node has an intermediate of its own", metadata: ["peer.node": "\(node)"])
         return chain
@@ -157,13 +182,13 @@ final class AuthorityService: Service {
                         cluster: configuration.clusterName, mesh: configuration.mesh,
                         from: folder)
                     // What this service was given to use is in the file already.
-                    if loaded.chain != authority.chain {
+                    if loaded.chain != present?.chain {
                         try use(loaded, because: "its file was replaced")
                     }
                     known = stamp
                 }
-                let authority = authority
-                guard authority.needsRenewal(now: Date()), quietFor <= .zero,
+                guard let authority = present, authority.needsRenewal(now: Date()),
+                    quietFor <= .zero,
                     // Others ask the home, see DelegateService.
                     try configuration.isHome || authority.hasRootKey
                 else { continue }

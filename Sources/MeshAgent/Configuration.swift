@@ -72,6 +72,9 @@ public struct AgentConfiguration: Sendable {
     let identityLabels: IdentityLabels
     /// What this cluster asks others to let it announce; nil: its nodes' pod prefixes.
     var charter: ClusterCharter?
+    /// How long the certificates last that this node issues to nodes of its cluster.
+    var nodeCertificateSeconds: Double = 86_400
+    static let nodeCertificateRange = 60...86_400
 
     /// Whether this node may sequence the cluster's ledger.
     public var mayPublish: Bool { publisher.candidates.contains(node.name) }
@@ -190,6 +193,13 @@ extension AgentConfiguration {
         if let file = raw.capacity?.file, !file.hasPrefix("/") {
             throw fail("capacity.file: '\(file)' must begin with /")
         }
+        let lifetime =
+            raw.certificates?.nodeSeconds ?? Self.nodeCertificateRange.upperBound
+        guard Self.nodeCertificateRange.contains(lifetime) else {
+            throw fail(
+                "certificates.nodeSeconds: \(lifetime) must be \(Self.nodeCertificateRange.lowerBound) to \(Self.nodeCertificateRange.upperBound)"
+            )
+        }
         self.init(
             mesh: raw.mesh, clusterName: clusterName, cluster: cluster, node: node,
             zone: raw.node.zone ?? "", publisher: publisher, members: members,
@@ -204,7 +214,7 @@ extension AgentConfiguration {
             imports: imports, identityLabels: identityLabels,
             charter: try raw.charter.map { raw throws(ConfigurationError) in
                 try ClusterCharter(raw, file: file)
-            })
+            }, nodeCertificateSeconds: Double(lifetime))
     }
 }
 
@@ -253,6 +263,9 @@ private struct RawConfiguration: Decodable {
     struct Capacity: Decodable {
         let file: String
     }
+    struct Certificates: Decodable {
+        let nodeSeconds: Int?
+    }
     struct IdentityPatterns: Decodable {
         let include: [String]?
         let exclude: [String]?
@@ -274,6 +287,7 @@ private struct RawConfiguration: Decodable {
     let paths: Paths
     let health: Health?
     let capacity: Capacity?
+    let certificates: Certificates?
     let flowEvents: Bool?
     let metricsPort: UInt16?
 }

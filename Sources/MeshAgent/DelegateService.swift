@@ -7,8 +7,8 @@ import MeshTransport
 import MeshTrust
 import ServiceLifecycle
 
-/// On nodes that sign for their cluster beside its home: asks that one for another intermediate when
-/// theirs ends, and when the cluster's root has changed.
+/// On nodes that sign for their cluster beside its home: asks that one for an intermediate when the
+/// node has none, when its own ends, and when the cluster's root has changed.
 actor DelegateService: Service {
     private static let interval = Duration.seconds(1)
     /// Until the home is asked again.
@@ -19,16 +19,20 @@ actor DelegateService: Service {
     private let state: StateService
     private let links: LinkService
     private let log: Logger
+    /// Once there is an authority.
+    private let candidacy: @Sendable () -> Candidacy?
 
+    /// - Parameter candidacy: what the node may publish with, once it has an intermediate.
     init(
         configuration: AgentConfiguration, authority: AuthorityService, state: StateService,
-        links: LinkService, log: Logger
+        links: LinkService, log: Logger, candidacy: @escaping @Sendable () -> Candidacy?
     ) {
         self.configuration = configuration
         self.authority = authority
         self.state = state
         self.links = links
         self.log = log
+        self.candidacy = candidacy
     }
 
     func run() async throws {
@@ -43,25 +47,34 @@ actor DelegateService: Service {
         for await _ in AsyncTimer(every: Self.interval).cancelOnGracefulShutdown() {
             quietFor -= Self.interval
             guard quietFor <= .zero, await isNeeded(now: Date()) else { continue }
-            quietFor = Self.retry
             do throws(TrustError) {
-                let request = try authority.authority.delegateRequest()
-                let isAsked = await state.requestCertificate(.authority, request, attempt: 0)
-                log.log(
-                    level: isAsked ? .notice : .warning,
-                    isAsked
-                        ? "The home is asked for an intermediate" : "The home isn't linked",
+                let request = try request()
+                guard await state.requestCertificate(.authority, request, attempt: 0) else {
+                    log.debug("The home isn't linked", metadata: ["home": "\(configuration.home)"])
+                    continue
+                }
+                log.notice(
+                    "The home is asked for an intermediate",
                     metadata: ["home": "\(configuration.home)"])
             } catch {
                 log.error("An intermediate can't be asked for", metadata: ["error": "\(error)"])
             }
+            quietFor = Self.retry
         }
     }
 
-    /// Whether the home signs below another root, or the intermediate ends and its root's key isn't
-    /// here, as it need not be.
+    private var domain: TrustDomain { links.security.credentials.identity.domain }
+
+    private func request() throws(TrustError) -> [UInt8] {
+        if let present = authority.present { return try present.delegateRequest() }
+        return try CertificateAuthority.delegateRequest(
+            of: domain, in: AuthorityService.folder(of: configuration))
+    }
+
+    /// Whether there is none, the home signs below another root, or the intermediate ends and its
+    /// root's key isn't here, as it need not be.
     private func isNeeded(now: Date) async -> Bool {
-        let present = authority.authority
+        guard let present = authority.present else { return true }
         if let told = await state.authorityRecord,
             told.root != present.authorityKey(.root).bytes
         {
@@ -78,18 +91,26 @@ actor DelegateService: Service {
                     "The home refuses an intermediate", metadata: ["reason": "\(reason)"])
             case .issued(let chain):
                 do {
-                    let present = authority.authority
-                    guard let bundle = links.security.trust[present.trustDomain.name]
-                    else { continue }
+                    guard let bundle = links.security.trust[domain.name] else { continue }
                     try authority.use(
-                        try present.installed(delegate: chain, under: bundle),
-                        because: "the home made it an intermediate")
+                        install(chain, under: bundle), because: "the home made it an intermediate")
+                    if let candidacy = candidacy() { await state.stand(candidacy) }
                 } catch {
                     log.error(
                         "The home's intermediate can't be used", metadata: ["error": "\(error)"])
                 }
             }
         }
+    }
+
+    private func install(
+        _ chain: [[UInt8]], under bundle: TrustBundle
+    ) throws(TrustError) -> CertificateAuthority {
+        if let present = authority.present {
+            return try present.installed(delegate: chain, under: bundle)
+        }
+        return try CertificateAuthority.installed(
+            delegate: chain, under: bundle, in: AuthorityService.folder(of: configuration))
     }
 }
 

@@ -72,7 +72,7 @@ actor DenyService: Service {
     // MARK: Lists of clusters
 
     private func consider() async {
-        var isChanged = false
+        var isChanged = await beginLives()
         let lists = await state.denyLists
         for (cluster, bytes) in lists.sorted(by: { $0.key < $1.key })
         where considered[cluster] != bytes {
@@ -80,6 +80,32 @@ actor DenyService: Service {
             if receive(bytes, from: cluster) { isChanged = true }
         }
         if isChanged { await enforce() }
+    }
+
+    /// Forgets lists of clusters whose names stand for others now.
+    private func beginLives() async -> Bool {
+        var begun: [ClusterName] = []
+        // In force already: what the former cluster's ledger said is gone.
+        for peer in await state.peers where peer.life > 0 {
+            do {
+                let domain = try TrustDomain(cluster: peer.name, mesh: configuration.mesh)
+                if try denials.update({ $0.begin(life: peer.life, of: domain) }) {
+                    begun.append(peer.name)
+                }
+            } catch {
+                log.error(
+                    "A former deny list can't be forgotten",
+                    metadata: ["peer.cluster": "\(peer.name)", "error": "\(error)"])
+            }
+        }
+        for name in begun {
+            log.notice(
+                "The deny list of a cluster that was forgotten doesn't bind the next",
+                metadata: ["peer.cluster": "\(name)"])
+        }
+        guard !begun.isEmpty else { return false }
+        considered = [:]
+        return true
     }
 
     /// - Returns: whether something else is denied than before.
@@ -162,9 +188,9 @@ actor DenyService: Service {
         let (authority, now) = (try home(), Date())
         let entry = try DenyEntry(
             subject, reason: reason, since: now,
-            until: subject.end(roots: roots(of: [ownDomain(authority)]), now: now))
+            until: subject.end(roots: roots(of: [ownDomain]), now: now))
         try await publish(
-            next(adding: [entry], removing: [], authority, now), by: authority,
+            next(adding: [entry], removing: [], now), by: authority,
             recording: AuditEntry(
                 .deny, .granted, by: .operatorHere, subject: subject.auditSubject,
                 reason: "\(entry)"))
@@ -189,12 +215,12 @@ actor DenyService: Service {
     func allow(_ subject: DenySubject) async throws {
         let (authority, now) = (try home(), Date())
         guard
-            denials.book.list(of: ownDomain(authority))?.entries.contains(where: {
+            denials.book.list(of: ownDomain)?.entries.contains(where: {
                 $0.subject == subject
             }) == true
         else { throw DenyFault.notDenied(subject) }
         try await publish(
-            next(adding: [], removing: [subject], authority, now), by: authority,
+            next(adding: [], removing: [subject], now), by: authority,
             recording: AuditEntry(
                 .deny, .granted, by: .operatorHere, subject: subject.auditSubject,
                 reason: "\(subject) is allowed again"))
@@ -217,9 +243,7 @@ actor DenyService: Service {
         return authority
     }
 
-    private func ownDomain(_ authority: AuthorityService) -> TrustDomain {
-        authority.authority.trustDomain
-    }
+    private var ownDomain: TrustDomain { links.security.credentials.identity.domain }
 
     private func roots(of domains: [TrustDomain]) -> [CertificateLife] {
         let trust = links.security.trust
@@ -227,11 +251,11 @@ actor DenyService: Service {
     }
 
     private func next(
-        adding: [DenyEntry], removing: Set<DenySubject>, _ authority: AuthorityService, _ now: Date
+        adding: [DenyEntry], removing: Set<DenySubject>, _ now: Date
     ) throws -> DenyList {
-        let domain = ownDomain(authority)
         let former =
-            try denials.book.list(of: domain) ?? DenyList(of: domain, sequence: 0, entries: [])
+            try denials.book.list(of: ownDomain)
+            ?? DenyList(of: ownDomain, sequence: 0, entries: [])
         return try former.next(adding: adding, removing: removing, now: now)
     }
 
@@ -246,7 +270,7 @@ actor DenyService: Service {
         var trial = denials.book
         _ = try trial.receive(sealed, bundles: security.trust, judge: judge, now: now)
         // Who denies the hand that signs can never take it back.
-        let own = authority.authority.chain
+        let own = try authority.authority.chain
         if trial.denial(of: own) != nil
             || trial.denial(of: security.credentials.chain + own.suffix(1)) != nil
         {
@@ -263,10 +287,10 @@ actor DenyService: Service {
 
     /// Tells the own list under a signature that newcomers can verify: by the present authority.
     private func tellOwn() async {
-        guard configuration.isHome, let authority,
-            let list = denials.book.list(of: ownDomain(authority))
+        guard configuration.isHome, let authority, let chain = authority.present?.chain,
+            let list = denials.book.list(of: ownDomain)
         else { return }
-        let present = CertificateLife(authority.authority.chain[0]).keyIdentifier
+        let present = CertificateLife(chain[0]).keyIdentifier
         guard present != signer else { return }
         do {
             let sealed = try list.sealed { try authority.sign(Statement(.denyList, body: $0)) }

@@ -16,6 +16,8 @@ public struct PeerCluster: Hashable, Sendable {
     public let bundle: String
     /// What it may announce.
     let charter: Charter
+    /// See `RosterPeer`: one of another life is another cluster, whatever its name.
+    var life: UInt64 = 0
 
     /// Pod addresses it may announce.
     public var podPrefixes: [Prefix] { charter.podPrefixes }
@@ -130,7 +132,7 @@ extension PeerCluster {
         }
         self.init(
             name: name, id: id, addresses: addresses, bundle: raw.bundle,
-            charter: try Charter(raw.charter, file: file))
+            charter: try Charter(raw.charter, file: file), life: raw.life ?? 0)
     }
 
     /// With everything else that a charter may leave open.
@@ -160,4 +162,5 @@ private struct RawPeer: Decodable {
     let addresses: [String]
     let bundle: String
     let charter: RawCharter
+    let life: UInt64?
 }

@@ -10,7 +10,8 @@ extension StateCore {
     /// These are the peers from now on.
     ///
     /// What one of them announced stays as far as its charter still allows it; of one that is no
-    /// longer named everything goes. One that has another name under its ID is another cluster.
+    /// longer named everything goes. One that has another name, or life, under its ID is another
+    /// cluster.
     /// - Parameter authorities: CAs that vouch for the clusters' ledgers; of one without, nothing more
     ///   is believed.
     mutating func setPeers(
@@ -18,14 +19,14 @@ extension StateCore {
         into effects: inout [StateEffect]
     ) {
         let former = Dictionary(peers.map { ($0.id, $0) }) { first, _ in first }
-        let named = Set(wanted.map { [$0.id.description, $0.name.rawValue] })
-        for peer in peers where !named.contains([peer.id.description, peer.name.rawValue]) {
+        let named = Set(wanted.map(\.identity))
+        for peer in peers where !named.contains(peer.identity) {
             remove(peer, into: &effects)
         }
         peers = wanted
         trust(authorities, into: &effects)
         for peer in wanted {
-            if let known = former[peer.id], known.name == peer.name {
+            if let known = former[peer.id], known.identity == peer.identity {
                 adapt(to: peer, from: known, into: &effects)
             } else {
                 add(peer, authorities[peer.id] ?? LedgerAuthority([]), into: &effects)
@@ -84,4 +85,9 @@ extension StateCore {
             isLocal: false)
         store.write { _ = $0.clusters.upsert(row) }
     }
+}
+
+extension PeerCluster {
+    /// What makes it another cluster when it changes.
+    fileprivate var identity: [String] { [id.description, name.rawValue, "\(life)"] }
 }

@@ -9,6 +9,9 @@ extension StateService {
     /// As the clusters' ledgers have them, unverified.
     var denyLists: [ClusterID: [UInt8]] { core.tables.denyLists }
 
+    /// The clusters in force.
+    var peers: [PeerCluster] { core.peers }
+
     var trustView: TrustView { TrustView(core, at: .bootNow) }
 
     /// What this cluster's home says of its authority.
@@ -18,6 +21,11 @@ extension StateService {
     func distrust(_ node: NodeID) {
         socket.remove(node)
         step { core, effects in core.distrust(node, into: &effects) }
+    }
+
+    /// This node has got what it takes to publish.
+    func stand(_ candidacy: Candidacy) {
+        step { core, _ in core.candidacy = core.candidacy ?? candidacy }
     }
 
     /// Who vouches for the clusters' ledgers from now on.

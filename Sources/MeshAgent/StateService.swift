@@ -301,7 +301,7 @@ actor StateService: Service {
     func requestCertificate(
         _ purpose: Message.CertificatePurpose = .node, _ request: [UInt8], attempt: Int
     ) -> Bool {
-        if let authority, purpose == .node {
+        if let authority, authority.present != nil, purpose == .node {
             certificateAnswers.yield(
                 answer(purpose, request, of: core.configuration.node, authority))
             return true

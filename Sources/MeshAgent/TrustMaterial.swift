@@ -10,7 +10,7 @@ struct TrustMaterial {
     /// Certificates of the own cluster's authority, PEM.
     static let bundleFile = "ca.pem"
     let security: LinkSecurity
-    /// Set on nodes that may publish.
+    /// Set on nodes that may publish; those but the home may be without at first.
     let authority: CertificateAuthority?
 
     /// Whether others would believe this node now.
@@ -55,11 +55,13 @@ struct TrustMaterial {
         }
         security = LinkSecurity(
             credentials: credentials, trust: TrustStore(bundles), clusters: clusters)
+        let authorityFolder = AuthorityService.folder(of: configuration)
         authority =
-            configuration.mayPublish
-            ? try CertificateAuthority.load(
+            try configuration.mayPublish
+            && (configuration.isHome || CertificateAuthority.exists(in: authorityFolder))
+            ? CertificateAuthority.load(
                 cluster: configuration.clusterName, mesh: configuration.mesh,
-                from: AuthorityService.folder(of: configuration))
+                from: authorityFolder)
             : nil
     }
 }

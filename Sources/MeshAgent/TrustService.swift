@@ -81,7 +81,7 @@ actor TrustService: Service {
     }
 
     private func warn(at now: Date) {
-        let lives = TrustedLife.all(links.security, authority: authority?.authority)
+        let lives = TrustedLife.all(links.security, authority: authority?.present)
         for warning in expiry.warnings(about: lives, now: now) {
             log.log(
                 level: warning.percentLeft > 25 ? .notice : .warning,
@@ -100,7 +100,7 @@ actor TrustService: Service {
     private func tell() async {
         let receipt = ReceiptRecord(
             node: configuration.node.name, bundles: digests, issuers: credentials.issuers,
-            authority: authority?.authority.authorityKey(.root).bytes ?? [])
+            authority: authority?.present?.authorityKey(.root).bytes ?? [])
         await state.say([receipt.key: receipt.encoded], of: [.receipt])
     }
 

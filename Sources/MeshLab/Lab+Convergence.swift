@@ -35,6 +35,12 @@ extension Lab {
         let deadline = ContinuousClock.now + Self.convergenceLimit
         for node in nodes {
             let cluster = try cluster(of: node)
+            if cluster.publishers.contains(node) {
+                let authority = "\(LabTrust(plan: plan).authority(of: node))/intermediate.pem"
+                _ = try await awaiting(
+                    "an intermediate of \(node.name)", atMost: deadline - ContinuousClock.now
+                ) { LabFolder.exists(authority) ? true : nil }
+            }
             let known =
                 joined ?? (plan.apart ? [cluster.name] : Set(plan.clusters.map(\.name)))
             var missing = "an answer"

@@ -38,7 +38,7 @@ struct LabConfigurations {
               trust: \(quote("\(folder)/trust"))
             health: {profile: default}
             capacity: {file: \(quote(plan.capacityFile(of: node)))}
-
+            \(cluster.certificateSeconds.map { "certificates: {nodeSeconds: \($0)}" } ?? "")
             """
     }
 

@@ -12,6 +12,7 @@ import Yams
 ///     nodes: 2                     # or a list of {name, zone, podPrefixes}
 ///     serviceCIDRs: [10.201.0.0/24]  # optional
 ///     etcd: true                   # optional: ledger and lease in an etcd on the last node
+///     certificateSeconds: 60       # optional: how long its nodes' certificates last
 ///     endpoints:
 ///       - name: web-1
 ///         namespace: demo
@@ -39,6 +40,8 @@ public struct LabFile: Decodable, Hashable, Sendable {
         /// Whether the cluster keeps its ledger and its publisher's lease in an etcd, which runs on
         /// the last node; all others may publish. Two nodes at least. False if not said.
         public var etcd: Bool?
+        /// How long certificates of its nodes last, 60...86,400; a day if not said.
+        public var certificateSeconds: Int?
         public var endpoints: [Endpoint]?
     }
 

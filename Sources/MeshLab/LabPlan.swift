@@ -20,6 +20,8 @@ public struct LabPlan: Codable, Hashable, Sendable {
         public let nodes: [Node]
         /// Whether an etcd on the last node keeps the ledger and the publisher's lease.
         public let etcd: Bool
+        /// How long its nodes' certificates last; nil: as agents have it.
+        public let certificateSeconds: Int?
         public let endpoints: [Endpoint]
 
         /// The node that holds the cluster's manifests.

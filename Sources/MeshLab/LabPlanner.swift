@@ -74,7 +74,8 @@ public struct LabPlanner {
         }
         return LabPlan.Cluster(
             name: cluster.name, id: UInt16(cluster.id), serviceCIDRs: services, nodes: nodes,
-            etcd: etcd, endpoints: try planEndpoints(of: cluster, on: nodes))
+            etcd: etcd, certificateSeconds: cluster.certificateSeconds,
+            endpoints: try planEndpoints(of: cluster, on: nodes))
     }
 
     private mutating func planNodes(

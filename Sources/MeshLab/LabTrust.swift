@@ -3,7 +3,8 @@
 import MeshModel
 import MeshTrust
 
-/// Makes one authority a cluster, in the folders of the nodes that may publish, and a certificate a node.
+/// Makes one authority a cluster, in its home's folder, and a certificate a node. Others that may
+/// publish ask the home for intermediates of their own.
 struct LabTrust {
     let plan: LabPlan
 
@@ -14,15 +15,10 @@ struct LabTrust {
         }
         let home = authority(of: cluster.publishers[0])
         try LabFolder.make(home, mode: 0o700)
-        let authority = try CertificateAuthority.create(
+        var authority = try CertificateAuthority.create(
             cluster: name, mesh: plan.mesh, in: home)
-        let key = "\(home)/\(CertificateAuthority.fileName)"
-        for node in cluster.publishers.dropFirst() {
-            let copy = self.authority(of: node)
-            try LabFolder.make(copy, mode: 0o700)
-            try LabFolder.write(
-                try LabFolder.read(key), to: "\(copy)/\(CertificateAuthority.fileName)",
-                mode: 0o600)
+        if let seconds = cluster.certificateSeconds {
+            authority.nodeLifetimeSeconds = Double(seconds)
         }
         let bundle = try authority.bundle.pem()
         for node in cluster.nodes {
@@ -33,7 +29,7 @@ struct LabTrust {
         return bundle
     }
 
-    private func authority(of node: LabPlan.Node) -> String { "\(folder(of: node))/authority" }
+    func authority(of node: LabPlan.Node) -> String { "\(folder(of: node))/authority" }
 
     private func folder(of node: LabPlan.Node) -> String {
         "\(plan.folder(of: node))/trust"

@@ -21,7 +21,7 @@ public struct PeerRecord: LedgerRecord {
     public static let kind = RecordKind.peer
     /// The other cluster's.
     public let name: String
-    /// An encoded `ClusterDescription` with the charter in force.
+    /// An encoded `RosterPeer`.
     public let body: [UInt8]
 
     public init(name: String, body: [UInt8]) {

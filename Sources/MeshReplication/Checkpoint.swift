@@ -78,10 +78,22 @@ extension Replica {
             }, isWhole: whole)
     }
 
-    /// Takes up what ``takeCheckpoint()`` wrote, with all of its buckets.
+    /// Takes up what ``takeCheckpoint()`` wrote, with all of its buckets, and the batches journaled
+    /// since. If it throws, nothing of the replica may be used.
     ///
     /// Everything is checked but the delegation's end: the picture may be old, and its age says so.
+    /// Each header signs the whole state, so only the newest one's delegation has to be believed: the
+    /// checkpoint may be from before the owner's root was replaced.
     mutating func restore(
+        header: [UInt8], buckets: [ReplicaCheckpoint.Bucket], log: some Sequence<[UInt8]>
+    ) throws(RestoreFault) {
+        if !header.isEmpty { try load(header: header, buckets: buckets) }
+        replay(log)
+        guard delegation == nil || isDelegated else { throw .unproven(.badDelegation(owner)) }
+    }
+
+    /// Whether the owner's CA stands behind the delegation is left to be checked.
+    private mutating func load(
         header: [UInt8], buckets stored: [ReplicaCheckpoint.Bucket]
     ) throws(RestoreFault) {
         do throws(DecodingFault) {
@@ -115,8 +127,7 @@ extension Replica {
             throw .malformed(error)
         }
         do throws(RejectionReason) {
-            guard let last, last.owner == owner, let delegation,
-                delegation.isSigned(by: authority)
+            guard let last, last.owner == owner, let delegation
             else { throw .badDelegation(owner) }
             guard delegation.covers(last) else { throw .badSignature(owner) }
             guard contents.root == last.header.stateRoot else { throw .rootMismatch(owner) }
@@ -128,7 +139,7 @@ extension Replica {
     /// Follows batches that were journaled behind the checkpoint, as far as they lead on.
     ///
     /// Each names the hash of the one before, so the last one's signature vouches for all.
-    mutating func replay(_ messages: some Sequence<[UInt8]>) {
+    private mutating func replay(_ messages: some Sequence<[UInt8]>) {
         let before = self
         for message in messages {
             guard case .batch(let batch)? = try? Message(decoding: message),
@@ -142,9 +153,7 @@ extension Replica {
                 case .applied? = try? follow(batch, message: message)
             else { break }
         }
-        guard let last, let delegation, delegation.isSigned(by: authority),
-            delegation.covers(last)
-        else {
+        guard let last, isDelegated, delegation?.covers(last) == true else {
             self = before
             return
         }

@@ -186,8 +186,7 @@ extension Synchroniser {
         into effects: inout [ReplicationEffect]
     ) throws(RestoreFault) {
         guard var replica = replicas[owner] else { throw .unknownOwner(owner) }
-        if !header.isEmpty { try replica.restore(header: header, buckets: buckets) }
-        replica.replay(log)
+        try replica.restore(header: header, buckets: buckets, log: log)
         // What this node wants may have changed since.
         _ = replica.setInterest(replica.interest)
         replicas[owner] = replica

@@ -37,9 +37,17 @@ extension CertificateAuthority {
     /// What to ask the cluster's home with: PKCS#10 in DER. Asked again before there is an answer, it
     /// is about the same key.
     public func delegateRequest() throws(TrustError) -> [UInt8] {
-        let request = try Self.requestIntermediate(
-            cluster: trustDomain.cluster, mesh: trustDomain.mesh, in: successorDirectory,
-            areNamesConstrained: CertificateFacts(chain[1]).constraints != nil)
+        try Self.delegateRequest(of: trustDomain, in: successorDirectory)
+    }
+
+    /// The same for the first intermediate of a node that has none.
+    ///
+    /// - Parameter directory: the authority's to be.
+    public static func delegateRequest(
+        of domain: TrustDomain, in directory: String
+    ) throws(TrustError) -> [UInt8] {
+        let request = try requestIntermediate(
+            cluster: domain.cluster, mesh: domain.mesh, in: directory)
         do { return try PEMDocument(pemString: request.pem).derBytes } catch {
             throw .signingFailed("\(error)")
         }
@@ -55,6 +63,19 @@ extension CertificateAuthority {
     public func installed(
         delegate answer: [[UInt8]], under bundle: TrustBundle, now: Date = Date()
     ) throws(TrustError) -> CertificateAuthority {
+        let next = try Self.installed(
+            delegate: answer, under: bundle, in: successorDirectory, now: now)
+        let kind = next.chain[1] == chain[1] ? RotationKind.intermediate : .root
+        let changed = try succeeded(by: next.authorityKey(kind).keyIdentifier, kind: kind)
+        try changed.dropPredecessor()
+        return changed
+    }
+
+    /// The same for the first one, which ``delegateRequest(of:in:)`` asked for.
+    public static func installed(
+        delegate answer: [[UInt8]], under bundle: TrustBundle, in directory: String,
+        now: Date = Date()
+    ) throws(TrustError) -> CertificateAuthority {
         guard answer.count == 2 else { throw .noCertificate }
         let intermediate = try CertificateReader.certificate(answer[0])
         let root = try CertificateReader.certificate(answer[1])
@@ -63,12 +84,13 @@ extension CertificateAuthority {
                 certificate: CertificateNames(intermediate).label,
                 reason: "it isn't under a root of this cluster")
         }
-        let next = try Self.installIntermediate(
-            pemText([intermediate]), root: pemText([root]), cluster: trustDomain.cluster,
-            mesh: trustDomain.mesh, in: successorDirectory, now: now)
-        let kind = next.chain[1] == chain[1] ? RotationKind.intermediate : .root
-        let changed = try succeeded(by: next.authorityKey(kind).keyIdentifier, kind: kind)
-        try changed.dropPredecessor()
-        return changed
+        return try installIntermediate(
+            pemText([intermediate]), root: pemText([root]), cluster: bundle.trustDomain.cluster,
+            mesh: bundle.trustDomain.mesh, in: directory, now: now)
+    }
+
+    /// Whether a node has an authority of its own already.
+    public static func exists(in directory: String) throws(TrustError) -> Bool {
+        try SecretFile.exists(named: fileName, in: directory)
     }
 }

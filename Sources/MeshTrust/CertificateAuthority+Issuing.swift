@@ -5,7 +5,8 @@ public import FoundationEssentials
 public import X509
 
 extension CertificateAuthority {
-    /// Certifies a node's public key for 24 h, or for as long as the authority itself is valid.
+    /// Certifies a node's public key for ``nodeLifetimeSeconds``, a day unless it was set, or for as
+    /// long as the authority itself is valid.
     ///
     /// - Parameter publicKey: P-256, P-384 or Ed25519; possession must have been proven.
     /// - Returns: the node's certificate and those up to, but without, the root.
@@ -28,7 +29,8 @@ extension CertificateAuthority {
         do {
             let certificate = try CertificateProfile.node(
                 identity, publicKey: publicKey, issuer: issuer,
-                issuerKey: Certificate.PrivateKey(key), now: now)
+                issuerKey: Certificate.PrivateKey(key), lifetimeSeconds: nodeLifetimeSeconds,
+                now: now)
             return [certificate] + chain.dropLast()
         } catch {
             throw .signingFailed("\(error)")

@@ -24,7 +24,17 @@ extension CertificateAuthority {
     public func makeSuccessor(
         _ kind: RotationKind, now: Date = Date()
     ) throws(TrustError) -> CertificateAuthority {
-        if let present = try successor() { return present }
+        if let present = try successor() {
+            // Somebody else made it, if the root's key is elsewhere.
+            guard (present.chain[1] == chain[1]) == (kind == .intermediate) else {
+                throw .unusableFile(
+                    path: "\(successorDirectory)/\(Self.fileName)",
+                    reason: kind == .root
+                        ? "it is under the present root: make another root, and install what that signs"
+                        : "it is under another root than the present one")
+            }
+            return present
+        }
         switch kind {
         case .root:
             try requireRootKey()

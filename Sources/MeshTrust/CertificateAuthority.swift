@@ -24,6 +24,8 @@ public struct CertificateAuthority: Sendable {
     let key: P256.Signing.PrivateKey
     let directory: String
     let issuance: Issuance
+    /// How long node certificates last, 60...86,400 seconds; they never outlive their issuer.
+    public var nodeLifetimeSeconds = CertificateProfile.nodeLifetimeSeconds
 
     /// Makes a P-256 root and an intermediate for a new cluster and stores both durably in
     /// `directory` (made if absent). A call that was interrupted is completed by the next one.

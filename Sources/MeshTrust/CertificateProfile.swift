@@ -80,13 +80,14 @@ enum CertificateProfile {
     /// - Parameter issuer: its validity bounds the certificate's on both sides.
     static func node(
         _ identity: PeerIdentity, publicKey: Certificate.PublicKey, issuer: Certificate,
-        issuerKey: Certificate.PrivateKey, now: Date
+        issuerKey: Certificate.PrivateKey, lifetimeSeconds: Double = nodeLifetimeSeconds,
+        now: Date
     ) throws -> Certificate {
         let issuerIdentifier = try issuer.extensions.subjectKeyIdentifier?.keyIdentifier
         return try Certificate(
             version: .v3, serialNumber: serial(), publicKey: publicKey,
             notValidBefore: max(now - backdatingSeconds, issuer.notValidBefore),
-            notValidAfter: min(now + nodeLifetimeSeconds, issuer.notValidAfter),
+            notValidAfter: min(now + lifetimeSeconds, issuer.notValidAfter),
             issuer: issuer.subject, subject: DistinguishedName(),
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: Certificate.Extensions {

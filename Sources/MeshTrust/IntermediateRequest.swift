@@ -19,16 +19,16 @@ import X509
 ///         -set_serial 0x$(openssl rand -hex 16) -extfile authority.cnf -extensions intermediate \
 ///         -out intermediate.crt
 ///
-/// For a key in a token, `-key root.key` and `-CAkey root.key` become, with the provider
-/// `pkcs11-provider` of OpenSSL 3:
-///
-///     -provider default -provider pkcs11 -key 'pkcs11:token=weft;object=root;type=private'
-///     -provider default -provider pkcs11 -CAkey 'pkcs11:token=weft;object=root;type=private'
-///
-/// or with the engine of libp11:
+/// For a key in a token, `-key root.key` and `-CAkey root.key` become, with the engine of libp11
+/// (Debian: `libengine-pkcs11-openssl`):
 ///
 ///     -engine pkcs11 -keyform engine -key 'pkcs11:token=weft;object=root;type=private'
 ///     -engine pkcs11 -CAkeyform engine -CAkey 'pkcs11:token=weft;object=root;type=private'
+///
+/// or with `pkcs11-provider` of OpenSSL 3, which Debian has from version 13 on:
+///
+///     -provider default -provider pkcs11 -key 'pkcs11:token=weft;object=root;type=private'
+///     -provider default -provider pkcs11 -CAkey 'pkcs11:token=weft;object=root;type=private'
 ///
 /// The first two commands make the root, once; the third is repeated for every intermediate, at the
 /// latest when ``CertificateAuthority/needsRenewal(now:)``.
@@ -52,12 +52,15 @@ public struct IntermediateRequest: Hashable, Sendable {
         openssl x509 -req -sha256 -days \(lifetimeDays) -in intermediate.csr -CA root.crt \\
             -CAkey root.key -set_serial 0x$(openssl rand -hex 16) -extfile authority.cnf \\
             -extensions intermediate -out intermediate.crt
-        # With the root's key in a PKCS#11 token, instead of '-key root.key' and '-CAkey root.key':
-        #   -provider default -provider pkcs11 -key 'pkcs11:token=weft;object=root;type=private'
-        #   -provider default -provider pkcs11 -CAkey 'pkcs11:token=weft;object=root;type=private'
-        # or with the engine of libp11:
+        # With the root's key in a PKCS#11 token, instead of the first command:
+        #   pkcs11-tool --token-label weft --login --keypairgen --key-type EC:prime256v1 \\
+        #       --label root --id 01
+        # and instead of '-key root.key' and '-CAkey root.key', with libp11's engine:
         #   -engine pkcs11 -keyform engine -key 'pkcs11:token=weft;object=root;type=private'
         #   -engine pkcs11 -CAkeyform engine -CAkey 'pkcs11:token=weft;object=root;type=private'
+        # or with pkcs11-provider:
+        #   -provider default -provider pkcs11 -key 'pkcs11:token=weft;object=root;type=private'
+        #   -provider default -provider pkcs11 -CAkey 'pkcs11:token=weft;object=root;type=private'
 
         """
 

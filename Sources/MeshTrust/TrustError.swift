@@ -32,6 +32,8 @@ public enum TrustError: Error, Hashable, Sendable {
     case rootEnds(Date)
     /// The root's key isn't on this machine. Nothing was issued.
     case rootKeyAbsent(path: String)
+    /// The node is to have an intermediate of its own, and waits for the home's answer.
+    case noAuthority
     case signingFailed(String)
     case invalidBundle(domain: String, reason: String)
 
@@ -89,7 +91,9 @@ extension TrustError: CustomStringConvertible {
         case .rootEnds(let notAfter):
             "the root ends at \(text(notAfter)), too soon for another intermediate: rotate the root"
         case .rootKeyAbsent(let path):
-            "\(path) isn't here: request an intermediate and have it signed where the root's key is"
+            "\(path) isn't here: request an intermediate ('weft ca request', for a rotation with --next) and have it signed where the root's key is"
+        case .noAuthority:
+            "this node has no intermediate yet: it asks the cluster's home for one"
         case .signingFailed(let reason):
             "signing failed: \(reason)"
         case .invalidBundle(let domain, let reason):

@@ -19,14 +19,16 @@ extension Lab {
         try await weft(node, arguments)
     }
 
-    private func weft(_ node: String, _ arguments: [String]) async throws -> Said {
+    fileprivate func weft(
+        _ node: String, _ arguments: [String], environment: [String] = []
+    ) async throws -> Said {
         let node = try #require(plan.nodes.first { $0.name == node })
         let file = "\(plan.stateFolder)/said"
         for name in [file, file + ".error"] { try LabFolder.remove(name) }
         let shell = ["/bin/sh", "-c", "exec \"$0\" \"$@\" 2>\(file).error", executable]
         let process = try start(
-            ["/usr/bin/env", "WEFT_SOCKET=\(plan.runFolder(of: node))/weft.sock"] + shell
-                + arguments, on: node,
+            ["/usr/bin/env", "WEFT_SOCKET=\(plan.runFolder(of: node))/weft.sock"] + environment
+                + shell + arguments, on: node,
             cgroup: cgroup.agent(of: node, in: try cluster(of: node)), output: file)
         guard case .exited(let code) = try await process.wait(atMost: .seconds(60)) else {
             throw LabError(.failed, "weft \(arguments) was killed")
@@ -178,6 +180,15 @@ extension Lab {
             #expect(
                 try LabFolder.names(in: "\(lab.plan.folder(of: lab.plan.nodes[0]))/peers.d")
                     == ["beta.yaml"])
+            let chosen = try await lab.weft("alpha-1", "cluster", "introducers", "beta")
+            #expect(chosen.code == 0 && chosen.out.contains("admitted by 'beta'"), "\(chosen)")
+            try await lab.converge(lab.plan.nodes, joined: ["alpha", "beta", "gamma"])
+            let shown = try await lab.weft("alpha-1", "cluster", "introducers")
+            #expect(shown.out.hasPrefix("alpha, beta (chosen here"), "\(shown)")
+            try await lab.refused(
+                "alpha-1", "cluster", "introducers", "delta", saying: "no cluster 'delta'")
+            _ = try await lab.weft("alpha-1", "cluster", "introducers", "--founder")
+            try await lab.awaitState("alpha-1", of: "gamma", .pending)
             let accepted = try await lab.weft("alpha-1", "cluster", "accept", "gamma")
             #expect(accepted.code == 0 && accepted.out.contains("accepted here"), "\(accepted)")
             try await lab.converge(lab.plan.nodes, joined: ["alpha", "beta", "gamma"])
@@ -209,6 +220,161 @@ extension Lab {
             // Repeated, it changes nothing.
             let again = try await lab.weft("beta-1", "join", target)
             #expect(again.code == 0 && again.out.contains("already"), "\(again)")
+        }
+    }
+
+    @Test("tokens are listed without what is secret, taken back, and end; operators' files count")
+    func tokens() async throws {
+        var file = Self.file(nodes: 1)
+        file.clusters.removeLast()
+        try await withLab(file) { lab in
+            var tokens: [String] = []
+            let target = try await lab.token("alpha-1", "beta", "2", tokens: &tokens)
+            let list = try await lab.weft("alpha-1", "join", "tokens", "-o", "json")
+            let row = try #require(try decode([TokenStatus].self, list.out).first)
+            #expect(row.state == .open && row.subject == "cluster 'beta' (ID 2)")
+            let table = try await lab.weft("alpha-1", "join", "tokens")
+            #expect(table.out.contains(row.id) && table.out.contains("open"), "\(table)")
+            for text in [list.out, table.out] {
+                #expect(!text.contains(tokens[0].dropFirst("weft1-".count)))
+            }
+            let revoked = try await lab.weft("alpha-1", "join", "tokens", "revoke", row.id)
+            #expect(revoked.code == 0, "\(revoked)")
+            try await lab.refused("beta-1", "join", target, saying: "isn't known there")
+            try await lab.refused(
+                "alpha-1", "join", "tokens", "revoke", row.id, saying: "there is no token")
+
+            let short = try await lab.weft(
+                "alpha-1", "join", "token", "beta", "--id", "2", "--valid-for", "1")
+            _ = try await awaiting("the token's end", atMost: .seconds(20)) {
+                try await lab.agent(of: lab.plan.nodes[0]).tokens().contains {
+                    $0.state == .expired
+                }
+                    ? true : nil
+            }
+            try await lab.refused(
+                "beta-1", "join", String(short.out.dropLast()), saying: "the token expired at")
+
+            // An operator's file at alpha, of a cluster that needn't answer.
+            let path = "\(lab.plan.folder(of: lab.plan.nodes[0]))/peers.d/delta.yaml"
+            func name(_ name: String, _ id: Int, _ prefix: String) throws {
+                try LabFolder.write(
+                    "name: \(name)\nid: \(id)\naddresses: ['172.31.9.1:4790']\nbundle: none\n"
+                        + "charter: {podPrefixes: ['\(prefix)']}\n", to: path)
+            }
+            let again = try await lab.token("alpha-1", "beta", "2", tokens: &tokens)
+            for (id, prefix, sentence) in [
+                (2, "10.99.0.0/16", "ID 2 belongs to cluster 'delta'"),
+                (9, lab.plan.clusters[1].podPrefixes[0], "of cluster 'delta'"),
+            ] {
+                try name("delta", id, prefix)
+                try await lab.refused("beta-1", "join", again, saying: sentence)
+            }
+            try await lab.refused(
+                "alpha-1", "join", "token", "delta", "--id", "7",
+                saying: "a cluster named 'delta'")
+            try LabFolder.remove(path)
+            try await lab.join("beta-1", again)
+            let log = try await lab.weft(
+                "alpha-1", "ca", "log", "--trust", "\(lab.plan.folder(of: lab.plan.nodes[0]))/trust"
+            )
+            for action in ["token-made", "token-revoked", "token-used"] {
+                #expect(log.out.contains(action))
+            }
+            try lab.expectNoLeak(of: tokens)
+        }
+    }
+
+    @Test("who takes a forgotten cluster's name begins anew: its first denial counts everywhere")
+    func anew() async throws {
+        var file = Self.file(nodes: 2)
+        file.clusters.removeLast()
+        try await withLab(file) { lab in
+            var tokens: [String] = []
+            let (alpha, beta) = (lab.nodes(of: "alpha"), lab.nodes(of: "beta"))
+            func join() async throws {
+                try await lab.join(
+                    "beta-1", try await lab.token("alpha-1", "beta", "2", tokens: &tokens))
+                try await lab.converge(lab.plan.nodes, joined: ["alpha", "beta"])
+            }
+            /// Waits until alpha's nodes know of no other denial.
+            func awaitDenials(_ reasons: Set<String>) async throws {
+                for node in alpha {
+                    _ = try await awaiting("\(reasons) at \(node.name)", atMost: .seconds(30)) {
+                        let denials = try await lab.agent(of: node).denials()
+                        return Set(denials.map(\.reason)) == reasons ? true : nil
+                    }
+                }
+            }
+            func deny(_ node: String, _ reason: String) async throws {
+                try await lab.agent(of: beta[0]).deny(
+                    DenyRequest(
+                        subject: DenialSubject(node: node), reason: reason, isLocal: false))
+            }
+            try await join()
+            try await deny("beta-8", "first")
+            try await deny("beta-9", "second")
+            try await awaitDenials(["first", "second"])
+            // One of alpha's nodes hears of nothing of what follows.
+            try await lab.endAgents("alpha/alpha-2")
+            let forgotten = try await lab.weft("alpha-1", "cluster", "forget", "beta")
+            #expect(forgotten.code == 0, "\(forgotten)")
+            try await lab.endAgents("beta")
+            for node in beta {
+                for name in ["trust", "state", "peers.d"] {
+                    // Its endpoints are still there.
+                    try Self.empty(
+                        "\(lab.plan.folder(of: node))/\(name)", except: "endpoints.json")
+                }
+            }
+            _ = try LabTrust(plan: lab.plan).issue(for: lab.plan.clusters[1])
+            try await lab.startAgents(of: beta)
+            _ = try await awaiting("alpha to have no peers", atMost: .seconds(20)) {
+                try LabFolder.names(in: "\(lab.plan.folder(of: alpha[0]))/peers.d").isEmpty
+                    ? true : nil
+            }
+            try await lab.startAgents(of: [alpha[1]])
+            try await join()
+            try await deny("beta-9", "anew")
+            try await awaitDenials(["anew"])
+        }
+    }
+
+    private static func empty(_ folder: String, except kept: String) throws {
+        for name in try LabFolder.names(in: folder) where name != kept {
+            let path = "\(folder)/\(name)"
+            if LabFolder.isFolder(path) {
+                try empty(path, except: kept)
+                guard rmdir(path) == 0 else { throw LabError.system("remove \(path)") }
+            } else {
+                try LabFolder.remove(path)
+            }
+        }
+    }
+
+    private static let fakeClock = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+    @Test(
+        "a node whose clock is far off is refused, and told so",
+        .enabled(if: LabFolder.exists(fakeClock), "needs libfaketime"))
+    func skew() async throws {
+        var file = Self.file(nodes: 2)
+        file.clusters = [file.clusters[0]]
+        try await withLab(file) { lab in
+            var tokens: [String] = []
+            let target = try await lab.token("alpha-1", "alpha-2", tokens: &tokens)
+            let folder = "\(lab.plan.stateFolder)/elsewhere"
+            for offset in ["-10m", "+10m"] {
+                let said = try await lab.weft(
+                    "alpha-2", ["node", "join", target, "--trust", folder],
+                    environment: [
+                        "LD_PRELOAD=\(Self.fakeClock)", "FAKETIME=\(offset)",
+                        "FAKETIME_DONT_FAKE_MONOTONIC=1",
+                    ])
+                #expect(said.code == 1 && said.error.contains("the clocks differ by"), "\(said)")
+            }
+            let said = try await lab.weft("alpha-2", "node", "join", target, "--trust", folder)
+            #expect(said.code == 0, "\(said)")
         }
     }
 

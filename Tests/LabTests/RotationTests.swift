@@ -38,6 +38,52 @@ extension Lab {
 }
 
 @Suite(.tags(.lab), .serialized) struct RotationTests {
+    @Test(
+        "a second candidate asks the home for its first intermediate, and for one below a new root")
+    func delegates() async throws {
+        var file = LabFile.builtIn
+        file.clusters = [file.clusters[0]]
+        file.clusters[0].nodes = .count(3)
+        file.clusters[0].etcd = true
+        try await withLab(file) { lab in
+            let nodes = lab.plan.nodes
+            func intermediate(_ node: LabPlan.Node) async throws -> String? {
+                try await lab.agent(of: node).trustStatus().certificates
+                    .first { $0.kind == .intermediate }?.keyIdentifier
+            }
+            let folder = "\(lab.plan.folder(of: nodes[1]))/trust/authority"
+            _ = try await awaiting("a first intermediate", atMost: .seconds(30)) {
+                LabFolder.exists("\(folder)/intermediate.pem") ? true : nil
+            }
+            #expect(!LabFolder.exists("\(folder)/root.pem") && !LabFolder.exists("\(folder)/next"))
+            let first = try #require(try await intermediate(nodes[1]))
+            #expect(try await intermediate(nodes[0]) != first)
+            let before = try LabFolder.read("\(folder)/intermediate.pem")
+
+            _ = try await lab.agent(of: nodes[0]).rotate(RotationRequest(.begin, .root))
+            let status = try await lab.agent(of: nodes[0]).trustStatus()
+            #expect(status.rotation?.kind == .root && status.rotation?.isOver == false)
+            try await lab.awaitPhase("alpha", "removed")
+            #expect(try await lab.agent(of: nodes[0]).trustStatus().rotation == nil)
+            #expect(try await intermediate(nodes[1]) != first)
+            #expect(try LabFolder.read("\(folder)/intermediate.pem") != before)
+            for name in ["next", "former", "root.pem", "pending.pem"] {
+                #expect(!LabFolder.exists("\(folder)/\(name)"), "\(name)")
+            }
+            // It publishes what everybody believes, when the home is gone.
+            try await lab.endAgents("alpha/\(nodes[0].name)")
+            _ = try await awaiting("the second to publish", atMost: .seconds(30)) {
+                let publisher = try? await lab.agent(of: nodes[2]).status().publisher
+                return publisher?.node == nodes[1].name && publisher?.isReachable == true
+                    ? true : nil
+            }
+            let ledger = try await awaiting("its epoch", atMost: .seconds(30)) {
+                try await lab.agent(of: nodes[2]).status().ledgers.first { $0.epoch > 2 }
+            }
+            #expect(!ledger.isFrozen)
+        }
+    }
+
     @Test("a root is replaced under way of everybody, though its home is killed and a peer is away")
     func root() async throws {
         var file = LabFile.builtIn

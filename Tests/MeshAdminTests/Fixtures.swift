@@ -99,6 +99,21 @@ final class ScriptedAgent: AdminProvider {
         throw AdminFault(.conflict, "no cluster '\(cluster)' is known here")
     }
 
+    func introducers() async throws -> IntroducersStatus { .fixture }
+
+    func setIntroducers(_ request: IntroducersRequest) async throws -> RosterAnswer {
+        let names = request.names.map { $0.joined(separator: ",") } ?? "founder"
+        asked.withLock { $0.joining.append("introducers \(names)") }
+        return RosterAnswer(events: [])
+    }
+
+    func tokens() async throws -> [TokenStatus] { [.fixture] }
+
+    func revoke(token id: String) async throws -> TokenStatus {
+        asked.withLock { $0.joining.append("revoke \(id)") }
+        return .fixture
+    }
+
     func rotationStatus() async throws -> RotationStatus { .fixture }
     func rotate(_ request: RotationRequest) async throws -> RotationAnswer {
         asked.withLock { $0.keyRotations.append(request) }
@@ -152,7 +167,20 @@ extension TrustStatus {
                 kind: .root, cluster: "east", name: "spiffe://east.mesh", keyIdentifier: "0a0b",
                 serial: "01", notAfterUnixSeconds: 2_000_000_000, secondsLeft: 1e8,
                 fractionLeft: 0.9)
-        ], home: "n1", audit: AuditHead(sequence: 7, hash: "00ff"), denials: 1)
+        ], home: "n1", audit: AuditHead(sequence: 7, hash: "00ff"), denials: 1,
+        rotation: .fixture)
+}
+
+extension IntroducersStatus {
+    static let fixture = IntroducersStatus(
+        names: ["east", "west"], founder: "west", areChosen: false)
+}
+
+extension TokenStatus {
+    static let fixture = TokenStatus(
+        id: "00000000000000ff", subject: "cluster 'west' (ID 2)", state: .reserved,
+        holder: "0a0b0c0d0e0f0001", issuedUnixSeconds: 1_900_000_000,
+        expiresUnixSeconds: 1_900_003_600)
 }
 
 extension RotationStatus {

@@ -73,6 +73,22 @@ struct AuthorityServiceTests {
         #expect(service.auditHead?.sequence == 2)
     }
 
+    @Test("so does an intermediate of another node's, and the refusal of one")
+    func delegates() throws {
+        let own = "\(folder.path)/own"
+        let request = try CertificateAuthority.delegateRequest(
+            of: authority.trustDomain, in: own)
+        let chain = try service.certifyDelegate(node: "n2", request)
+        let delegate = try CertificateAuthority.installed(
+            delegate: chain, under: authority.bundle, in: own)
+        #expect(throws: TrustError.self) { try service.certifyDelegate(node: "n2", [1]) }
+        let records = try records()
+        #expect(records.map(\.decision) == [.granted, .refused])
+        #expect(records[0].keyIdentifier == CertificateLife(delegate.chain[0]).keyIdentifierText)
+        #expect(records.allSatisfy { $0.subject == "cluster:east" })
+        #expect(records.allSatisfy { $0.actor == "spiffe://east.weft.test/node/n2" })
+    }
+
     @Test("without a record nothing is issued: while somebody else writes the log, too")
     func unrecorded() throws {
         do {

@@ -120,15 +120,19 @@ struct Home {
 
     /// Everything but the sockets; limits on tries don't count here.
     @discardableResult
-    mutating func join(_ other: inout Home, with token: JoinToken) throws -> JoinOutcome {
+    mutating func join(
+        _ other: inout Home, with token: JoinToken, beside filed: [FiledCluster] = [],
+        at time: UInt64? = nil, there: UInt64? = nil
+    ) throws -> JoinOutcome {
         other.desk.limiter = TryLimiter()
-        let now = unixSeconds()
+        let now = time ?? unixSeconds()
         var joiner = try desk.begin(token, now: now)
         let question = try joiner.request(
             channel: JoinChannel(serverCertificate: Home.leaf), nonce: JoinExchange.nonce(),
             now: now)
         let answer = other.desk.answer(
-            question, presenting: Home.leaf, to: Address("192.0.2.9")!, clock: 1, now: now)
+            question, presenting: Home.leaf, to: Address("192.0.2.9")!, clock: 1,
+            now: there ?? now, beside: { filed })
         return try desk.complete(joiner, with: answer.bytes, by: .agent, now: now)
     }
 }

@@ -30,7 +30,7 @@ struct JoinDeskTests {
             ])
         let record = try PeerRecord(
             encoded: try #require(a.desk.records()[RecordKey("peer/west")!]))
-        let member = try ClusterDescription(encoded: record.body)
+        let member = try RosterPeer(encoded: record.body).description
         #expect(member.charter.podPrefixes == prefixes("10.2.0.0/16"))
         #expect(try a.heard(of: b) == b.desk.roster.announcement.content.sequence)
         #expect(a.audited.actions == [.tokenMade, .tokenUsed, .join])
@@ -133,6 +133,166 @@ struct JoinDeskTests {
         try a.restart()
         #expect(a.members == ["west"])
         #expect(a.audited.actions.suffix(3) == [.join, .accept, .forget])
+    }
+
+    @Test("takes a token back: nobody can use it, and what came of others stays")
+    mutating func revoked() throws {
+        let (token, kept) = (try a.token(for: b), try a.token(for: b))
+        let secret = kept.text.dropFirst("weft1-".count)
+        #expect(try a.desk.revoke("\(token.id)", by: .agent).id == token.id)
+        try a.restart()
+        #expect(throws: JoinRefusal.unknownToken(token.id)) { try b.join(&a, with: token) }
+        for (none, id) in [("\(token.id)", token.id), ("", nil), ("x", nil), (kept.text, nil)] {
+            #expect(throws: DeskFault.noToken(id)) { try a.desk.revoke(none, by: .agent) }
+        }
+        try b.join(&a, with: kept)
+        _ = try a.desk.revoke("\(kept.id)", by: .agent)
+        #expect(a.members == ["west"] && a.desk.book.entries.isEmpty)
+        #expect(
+            a.audited.actions.filter { $0 == .tokenRevoked || $0 == .tokenMade }
+                == [.tokenMade, .tokenMade, .tokenRevoked, .tokenRevoked])
+        let book = try Data(
+            contentsOf: URL(filePath: "\(a.folder.path)/authority/\(JoinFiles.bookFile)"))
+        #expect(!String(decoding: book, as: UTF8.self).contains(secret))
+    }
+
+    @Test("believes those about newcomers whom its operators choose, from before, too")
+    mutating func introducers() throws {
+        try b.join(&a, with: a.token(for: b))
+        var c = try Home("north", 3)
+        try c.join(&b, with: b.token(for: c))
+        _ = try a.desk.receive(b.statements())
+        #expect(a.members == ["west"] && a.desk.roster.introducers == [a.name])
+        #expect(throws: RosterFault.unknown(ClusterName(rawValue: "south")!)) {
+            try a.desk.setIntroducers([ClusterName(rawValue: "south")!], by: .agent)
+        }
+        let events = try a.desk.setIntroducers([b.name], by: .agent)
+        #expect("\(events)".contains("'north' is a member: admitted by 'west'"))
+        try a.restart()
+        #expect(a.members == ["north", "west"] && a.desk.roster.hasChosenIntroducers)
+        #expect(a.audited.actions.suffix(2) == [.introducers, .introducers])
+        // What it tells its own nodes follows, and so does a change of mind.
+        #expect(try a.desk.records()[RecordKey("peer/north")!] != nil)
+        for names in [[], nil] as [[ClusterName]?] {
+            _ = try a.desk.setIntroducers(names, by: .agent)
+            try a.restart()
+            #expect(a.members == ["west"] && a.desk.roster.introducers == [a.name])
+        }
+        #expect(try a.desk.records()[RecordKey("peer/north")!] == nil)
+        // Among the others it is the founder's word that counts.
+        #expect(b.desk.roster.introducers == [a.name, b.name])
+        _ = try b.desk.setIntroducers([], by: .agent)
+        #expect(b.desk.roster.introducers == [b.name] && b.members == ["east", "north"])
+    }
+
+    @Test("refuses who wants what a cluster of an operator's file has; that one itself may join")
+    mutating func filed() throws {
+        func file(_ name: String, _ id: UInt16, _ pods: String, _ home: Home?) -> FiledCluster {
+            FiledCluster(
+                name: ClusterName(rawValue: name)!, id: cluster(id), podPrefixes: prefixes(pods),
+                pins: home?.desk.roster.description.pins ?? [])
+        }
+        let token = try a.token(for: b)
+        for (filed, refusal) in [
+            (file("west", 2, "10.2.0.0/16", a), .duplicateName(b.name)),
+            (file("west", 7, "10.9.0.0/16", b), .duplicateName(b.name)),
+            (file("west", 2, "10.2.0.0/16", nil), .duplicateName(b.name)),
+            (
+                file("south", 2, "10.9.0.0/16", nil),
+                .duplicateID(cluster(2), holder: ClusterName(rawValue: "south")!)
+            ),
+            (
+                file("south", 4, "10.2.8.0/24", nil),
+                .overlappingAddresses(
+                    own: Prefix("10.2.0.0/16")!, other: Prefix("10.2.8.0/24")!,
+                    holder: ClusterName(rawValue: "south")!)
+            ),
+        ] as [(FiledCluster, JoinRefusal)] {
+            #expect(throws: refusal) {
+                try b.join(&a, with: token, beside: [filed])
+            }
+            #expect(a.members.isEmpty && b.members.isEmpty)
+            #expect(a.desk.book.entry(token.id)?.state == .open)
+        }
+        #expect(throws: JoinRefusal.duplicateName(ClusterName(rawValue: "south")!)) {
+            try a.desk.makeToken(
+                for: TokenSubject(cluster: ClusterName(rawValue: "south")!, id: cluster(5)),
+                lifetimeSeconds: 60, beside: [file("south", 4, "10.9.0.0/16", nil)], by: .agent,
+                now: unixSeconds())
+        }
+        try b.join(&a, with: token, beside: [file("west", 2, "10.2.0.0/16", b)])
+        #expect(a.members == ["west"] && b.members == ["east"])
+    }
+
+    @Test("refuses by its clock: one that is too far off, and a token that is over")
+    mutating func clocks() throws {
+        let now = unixSeconds()
+        let token = try a.token(for: b)
+        for skew in [-301, 301] as [Int64] {
+            let theirs = UInt64(Int64(now) + skew)
+            #expect(throws: JoinRefusal.clockSkew(joiner: theirs, introducer: now)) {
+                try b.join(&a, with: token, at: theirs, there: now)
+            }
+        }
+        #expect(throws: JoinRefusal.expiredToken(expiresAt: token.expiresAt, now: now + 61)) {
+            try b.join(&a, with: token, at: now, there: now + 61)
+        }
+        #expect(throws: JoinRefusal.self, "it knows without asking") {
+            try b.join(&a, with: token, at: now + 3_600, there: now + 3_600)
+        }
+        #expect(a.members.isEmpty && b.members.isEmpty)
+        #expect(a.desk.book.entry(token.id)?.state == .open)
+        #expect(a.audited.actions.count { $0 == .tokenUsed } >= 3, "each is audited")
+        try b.join(&a, with: token, at: now + 200, there: now + 30)
+        #expect(a.members == ["west"] && b.members == ["east"])
+    }
+
+    @Test("tells nodes when a name stands for another cluster; who left and came back is the same")
+    mutating func lives() throws {
+        var c = try Home("north", 3)
+        try b.join(&a, with: a.token(for: b))
+        try c.join(&a, with: a.token(for: c))
+        func life(of name: String, at home: Home) throws -> UInt64? {
+            try home.desk.records()[RecordKey("peer/\(name)")!].map {
+                try RosterPeer(encoded: PeerRecord(encoded: $0).body).life
+            }
+        }
+        #expect(try life(of: "west", at: a) == 0 && life(of: "west", at: c) == 0)
+        try b.desk.leave(by: .agent, now: unixSeconds())
+        _ = try a.desk.receive(b.statements())
+        #expect(try life(of: "west", at: a) == nil)
+        try b.desk.endLeave()
+        try b.join(&a, with: a.token(for: b))
+        #expect(try life(of: "west", at: a) == 0)
+
+        _ = try a.desk.forget(b.name, by: .agent, now: unixSeconds())
+        _ = try c.desk.receive(a.statements())
+        #expect(try life(of: "west", at: a) == nil && life(of: "west", at: c) == nil)
+        var anew = try Home("west", 2)
+        try anew.join(&a, with: a.token(for: anew))
+        try a.restart()
+        let second = try #require(try life(of: "west", at: a))
+        #expect(second > 0)
+        _ = try c.desk.receive(a.statements())
+        if try life(of: "west", at: c) == nil {
+            _ = try c.desk.accept(anew.name, root: nil, by: .agent)
+        }
+        #expect(try #require(try life(of: "west", at: c)) > 0)
+        // The same one, forgotten and taken up again, begins anew as well.
+        _ = try a.desk.forget(anew.name, by: .agent, now: unixSeconds())
+        try anew.join(&a, with: a.token(for: anew))
+        #expect(try #require(try life(of: "west", at: a)) > second)
+        // Another root that the former one signed is no other cluster.
+        let third = try life(of: "west", at: a)
+        let next = try anew.authority.makeSuccessor(.root)
+        _ = try anew.desk.announce(
+            ClusterDescription(
+                id: cluster(2), bundle: next.bundle,
+                addresses: anew.desk.roster.description.addresses,
+                charter: anew.desk.roster.description.charter), now: unixSeconds())
+        _ = try a.desk.receive(anew.statements())
+        #expect(a.desk.roster.members.last?.bundle == next.bundle)
+        #expect(try life(of: "west", at: a) == third)
     }
 
     @Test("leaves when every member has heard of it, and joins again with a new token")

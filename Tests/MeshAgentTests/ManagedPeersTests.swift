@@ -18,8 +18,8 @@ struct ManagedPeersTests {
         managed = ManagedPeers(folder: folder.path)
     }
 
-    private func member(_ name: String, _ id: UInt16) throws -> ClusterDescription {
-        try Home(name, id).desk.roster.description
+    private func member(_ name: String, _ id: UInt16) throws -> RosterPeer {
+        RosterPeer(description: try Home(name, id).desk.roster.description, life: 0)
     }
 
     private func names() throws -> [String] {
@@ -36,7 +36,7 @@ struct ManagedPeersTests {
         quota.endpoints = 7
         quota.valueBytes = .max
         let bundle = try Home("west", 2).authority.bundle
-        let west = try ClusterDescription(
+        let description = try ClusterDescription(
             id: cluster(2), bundle: bundle,
             addresses: [ClusterAddress("192.0.2.2:4790")!, ClusterAddress("[2001:db8::2]:1")!],
             charter: #require(
@@ -44,15 +44,16 @@ struct ManagedPeersTests {
                     podPrefixes: prefixes("10.2.0.0/16", "fd00:2::/48"),
                     serviceCIDRs: prefixes("10.98.0.0/16"), namespaces: ["*", "!kube-*"],
                     quota: quota)))
+        let west = RosterPeer(description: description, life: 7)
         #expect(managed.write([west, try member("south", 4)], isComplete: true).isEmpty)
         #expect(try names() == ["south.yaml", "west.yaml"])
         #expect(try text("west.yaml").hasPrefix(ManagedPeers.mark))
         let peer = try PeerCluster(file: "\(folder.path)/west.yaml")
-        #expect(peer.name == west.name && peer.id == west.id)
-        #expect(peer.addresses.map(\.description) == west.addresses.map(\.description))
+        #expect(peer.name == description.name && peer.id == description.id && peer.life == 7)
+        #expect(peer.addresses.map(\.description) == description.addresses.map(\.description))
         #expect(peer.bundle == (try bundle.pem()))
-        #expect(peer.charter.podPrefixes == west.charter.podPrefixes)
-        #expect(peer.charter.serviceCIDRs == west.charter.serviceCIDRs)
+        #expect(peer.charter.podPrefixes == description.charter.podPrefixes)
+        #expect(peer.charter.serviceCIDRs == description.charter.serviceCIDRs)
         #expect(peer.charter.quota.endpoints == 7)
         #expect(peer.charter.quota.valueBytes == CharterQuota().valueBytes)
         // Without the whole ledger nobody is taken away.

@@ -222,6 +222,48 @@ struct RotationServiceTests {
         #expect(begun > 4)
     }
 
+    @Test("of a root that is kept elsewhere waits for what the next one signs, and goes on with it")
+    func offline() async throws {
+        try FileManager.default.removeItem(
+            atPath: "\(directory)/\(CertificateAuthority.rootFileName)")
+        let mesh = try Mesh(folder: directory)
+        let before = mesh.root
+        let service = try mesh.service()
+        try await service.begin(.root, by: .agent, now: start)
+        await run(service)
+        #expect(await service.rotation?.phase == .preparing)
+        #expect(await service.obstacle?.contains("weft ca request") == true)
+
+        let name = ClusterName(rawValue: "east")!
+        let next = mesh.authority.successorDirectory
+        let request = try CertificateAuthority.requestIntermediate(
+            cluster: name, mesh: "weft.test", in: next)
+        let machine = try TemporaryFolder()
+        _ = try machine.write("intermediate.csr", request.pem)
+        _ = try machine.write("authority.cnf", request.configuration)
+        let process = Process()
+        process.executableURL = URL(filePath: "/bin/bash")
+        process.currentDirectoryURL = URL(filePath: machine.path)
+        process.arguments = ["-ec", "exec 2>/dev/null\n" + IntermediateRequest.commands]
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0)
+        func text(_ name: String) throws -> String {
+            try String(contentsOf: URL(filePath: "\(machine.path)/\(name)"), encoding: .utf8)
+        }
+        let installed = try CertificateAuthority.installIntermediate(
+            text("intermediate.crt"), root: text("root.crt"), cluster: name, mesh: "weft.test",
+            in: next)
+        // Nothing rests on it before everybody holds its root.
+        #expect(mesh.root == before)
+        await run(service)
+        #expect(await service.rotation?.phase == .removed)
+        #expect(mesh.root == installed.authorityKey(.root).keyIdentifier && mesh.root != before)
+        #expect(mesh.state.withLock { $0.announced } == [installed.chain[1]])
+        #expect(try !mesh.authority.hasRootKey)
+        #expect(try mesh.authority.successor() == nil && mesh.authority.predecessor() == nil)
+    }
+
     @Test("doesn't start on a file it can't read")
     func damage() throws {
         let mesh = try Mesh(folder: directory)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
 import MeshModel
 import MeshSimulation
 import Testing
@@ -24,14 +25,15 @@ struct CheckpointTests {
 
         /// - Returns: the replica, and what a table would show.
         func restored(
-            from publisher: Publisher, interest: ShardSet = .all
+            from publisher: Publisher, interest: ShardSet = .all,
+            believing authority: LedgerAuthority? = nil
         ) throws -> (replica: Replica, shown: Records) {
             var effects: [ReplicationEffect] = []
             var node = Synchroniser()
             let id = publisher.replica.owner
             node.add(
-                owner: id, authority: publisher.replica.authority, interest: interest,
-                into: &effects)
+                owner: id, authority: authority ?? publisher.replica.authority,
+                interest: interest, into: &effects)
             try node.restore(
                 id, header: header,
                 buckets: buckets.map { .init(index: $0.key, bytes: $0.value) }, log: log,
@@ -135,6 +137,43 @@ struct CheckpointTests {
                 stateRoot: last.stateRoot, shards: last.shards, resourceVersions: [1]))
         unsigned.log[2] = Message.batch(forged).encoded
         #expect(try unsigned.restored(from: publisher).replica.position.revision == 1)
+    }
+
+    @Test("a checkpoint from below a former root is believed once an epoch below the next follows")
+    func replacedRoot() throws {
+        let (former, next) = (try authorityKey(7).publicKey, try authorityKey(9).publicKey)
+        let after = LedgerAuthority([next])
+        var publisher = try Publisher()
+        publisher.replica.authority = LedgerAuthority([former, next])
+        var written = Written()
+        _ = try publisher.commit(put("a", "1"), put("b", "1"))
+        written.save(&publisher.replica)
+        written.log = try publisher.commit(put("a", "2")).map { Message.batch($0).encoded }
+        let id = publisher.replica.owner
+        #expect(throws: RestoreFault.unproven(.badDelegation(id))) {
+            try written.restored(from: publisher, believing: after)
+        }
+        publisher.ledger = Ledger(
+            try delegation(of: 7, epoch: 2, by: 9), key: try signingKey(7, epoch: 2))
+        let opening = try publisher.commit(put("a", "3"))
+        written.log += opening.map { Message.batch($0).encoded }
+        let (replica, shown) = try written.restored(from: publisher, believing: after)
+        #expect(replica.head == publisher.replica.head)
+        #expect(shown == publisher.replica.state)
+
+        // What the checkpoint held is still judged, now by the header that came last.
+        var altered = written
+        let index = UInt8(Placement.bucket(of: "service/b".utf8))
+        altered.buckets[index]?[(written.buckets[index]?.count ?? 1) - 1] ^= 1
+        #expect(throws: RestoreFault.self) {
+            try altered.restored(from: publisher, believing: after)
+        }
+        var unsigned = written
+        let last = unsigned.log.count - 1
+        unsigned.log[last][unsigned.log[last].count - 1] ^= 1
+        #expect(throws: RestoreFault.self) {
+            try unsigned.restored(from: publisher, believing: after)
+        }
     }
 
     @Test("another interest than that of the checkpoint holds from the start")

@@ -132,6 +132,28 @@ struct DenyListTests {
         #expect(book.sequence(of: issuer.domain) == 3)
     }
 
+    @Test("whoever has a forgotten name begins anew, and goes back no more than others")
+    mutating func lives() throws {
+        let key = DenySubject.key(digest: try DenySubject.digest(of: issuer.leaf.publicKey))
+        try accept(list(7, key))
+        let hasBegun = book.begin(life: 0, of: issuer.domain)
+        let first = try list(1).sealed(by: issuer.sign)
+        #expect(!hasBegun && refusal(of: first) == "stale", "it left, and came back")
+        let forgets = [
+            book.begin(life: 4, of: other.domain), book.begin(life: 4, of: issuer.domain),
+        ]
+        #expect(forgets == [false, true])
+        #expect(book.denial(of: issuer.chain) == nil && book.owners.isEmpty)
+        try accept(list(2, key))
+        book = try JSONDecoder().decode(DenyBook.self, from: JSONEncoder().encode(book))
+        for life in [0, 3, 4] as [UInt64] {
+            let isAnother = book.begin(life: life, of: issuer.domain)
+            #expect(!isAnother)
+        }
+        #expect(refusal(of: first) == "stale")
+        #expect(book.denial(of: issuer.chain) != nil)
+    }
+
     @Test("only an authority of the cluster that isn't denied itself changes its list")
     mutating func signers() throws {
         #expect(refusal(of: try list(1).sealed(by: other.sign)) == "notSigned")

@@ -102,6 +102,55 @@ struct OfflineRootTests {
         #expect(try publicKey(of: request()) != second.chain[0].publicKey)
     }
 
+    /// Where Debian's `softhsm2` has its module.
+    private static let module = "/usr/lib/softhsm/libsofthsm2.so"
+    private static let isTokenHere =
+        [module, "/usr/bin/pkcs11-tool"].allSatisfy(FileManager.default.fileExists)
+        && ((try? run(["openssl", "engine", "pkcs11"]))?.code == 0)
+
+    @Test(
+        "signs with a key that was made in a PKCS#11 token and never leaves it",
+        .enabled(if: isTokenHere, "needs softhsm2, opensc and libengine-pkcs11-openssl"))
+    func token() throws {
+        // As they are printed, behind a '#'.
+        let printed = IntermediateRequest.commands.components(separatedBy: "token, instead of")[1]
+            .replacingOccurrences(of: "#", with: "")
+        let lines = printed.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+        let making = try #require(printed.components(separatedBy: "command:").last)
+            .components(separatedBy: "and instead")[0]
+            .replacingOccurrences(
+                of: "pkcs11-tool", with: "pkcs11-tool --module \(Self.module) --pin 1234")
+        func option(_ beginning: String) throws -> String {
+            try #require(lines.first { $0.hasPrefix(beginning) })
+                .replacingOccurrences(of: "type=private", with: "type=private;pin-value=1234")
+        }
+        let (key, signer) = (
+            try option("-engine pkcs11 -keyform"), try option("-engine pkcs11 -CAkeyform")
+        )
+        let tokens = "\(machine.folder.path)/tokens"
+        let preparation = """
+            mkdir '\(tokens)'
+            printf 'directories.tokendir = \(tokens)\n' > softhsm2.conf
+            export SOFTHSM2_CONF="$PWD/softhsm2.conf" PKCS11_MODULE_PATH=\(Self.module)
+            softhsm2-util --init-token --free --label weft --pin 1234 --so-pin 5678
+            """
+        let signed = try machine.sign(request()) { script in
+            let commands = script.split(separator: "\n", omittingEmptySubsequences: false)
+                .filter { !$0.hasPrefix("openssl genpkey") && !$0.hasPrefix("#") }
+                .joined(separator: "\n")
+                .replacingOccurrences(of: "-key root.key", with: key)
+                .replacingOccurrences(of: "-CAkey root.key", with: signer)
+            return "\(preparation)\n\(making)\n\(commands)"
+        }
+        let files = try FileManager.default.contentsOfDirectory(atPath: machine.folder.path)
+        #expect(!files.contains("root.key") && files.contains("root.crt"))
+        let authority = try install(signed)
+        let node = try NodeCredentials.issue(node: "n1", by: authority)
+        let (code, output) = try openSSLVerify(
+            node.chain, root: authority.chain[1], in: folder)
+        #expect(code == 0, "\(output)")
+    }
+
     private func publicKey(of request: IntermediateRequest) throws -> Certificate.PublicKey {
         try CertificateSigningRequest(pemEncoded: request.pem).publicKey
     }

@@ -3,6 +3,7 @@
 import Foundation
 import MeshModel
 import Testing
+import X509
 
 @testable import MeshTrust
 
@@ -149,6 +150,32 @@ struct SuccessionTests {
         }
     }
 
+    @Test("is a node's first, when it comes from the home and is under the cluster's root")
+    func firstDelegate() throws {
+        let folder = "\(cluster.folder.path)/first"
+        #expect(try !CertificateAuthority.exists(in: folder))
+        let domain = authority.trustDomain
+        let request = try CertificateAuthority.delegateRequest(of: domain, in: folder)
+        let again = try CertificateAuthority.delegateRequest(of: domain, in: folder)
+        #expect(
+            try CertificateReader.request(again).publicKey
+                == CertificateReader.request(request).publicKey)
+        let stranger = try Cluster()
+        let foreign = try stranger.authority.certifyDelegate(request: request).chain
+        #expect(throws: TrustError.self) {
+            try CertificateAuthority.installed(
+                delegate: foreign, under: authority.bundle, in: folder)
+        }
+        let answer = try authority.certifyDelegate(request: request).chain
+        let first = try CertificateAuthority.installed(
+            delegate: answer, under: authority.bundle, in: folder)
+        #expect(try CertificateAuthority.exists(in: folder) && !first.hasRootKey)
+        #expect(first.chain[1] == authority.chain[1] && first.chain[0] != authority.chain[0])
+        let node = try NodeCredentials.issue(node: "n1", by: first)
+        _ = try PeerVerifier(store: TrustStore([authority.bundle])).verify(
+            presented: node.chainDER(), now: Date())
+    }
+
     @Test("is asked of whoever has the root's key, when it isn't here")
     func offline() throws {
         try SecretFile.remove(named: CertificateAuthority.rootFileName, in: directory)
@@ -157,12 +184,21 @@ struct SuccessionTests {
                 try authority.makeSuccessor(kind)
             }
         }
+        // Of the present root another intermediate is of no use for another root.
+        try SecretFile.makeDirectory(authority.successorDirectory)
+        try SecretFile.write(
+            SecretFile.read(named: "intermediate.pem", in: directory), named: "intermediate.pem",
+            in: authority.successorDirectory, existing: .keep)
+        let stale = #expect(throws: TrustError.self) { try authority.makeSuccessor(.root) }
+        #expect("\(stale!)".contains("under the present root"))
+        try authority.discardSuccessor()
         // A new root and its intermediate come from elsewhere.
         let elsewhere = try Cluster()
         try SecretFile.makeDirectory(authority.successorDirectory)
         try SecretFile.write(
             SecretFile.read(named: "intermediate.pem", in: elsewhere.authority.directory),
             named: "intermediate.pem", in: authority.successorDirectory, existing: .keep)
+        #expect(throws: TrustError.self) { try authority.makeSuccessor(.intermediate) }
         let next = try authority.makeSuccessor(.root)
         let changed = try authority.succeeded(by: key(next, .root), kind: .root)
         #expect(key(changed, .root) == key(elsewhere.authority, .root))

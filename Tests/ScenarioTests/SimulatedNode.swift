@@ -19,7 +19,7 @@ struct SimulatedNode {
     let configuration: AgentConfiguration
     var peers: [PeerCluster]
     /// Of each cluster's CA.
-    let authorities: [ClusterID: P256.Signing.PrivateKey]
+    let authorities: SimulatedAuthorities
     var lease: SimulatedLease
     let disk: ManifestsOnDisk
     let datapath: MemoryDatapath
@@ -73,9 +73,7 @@ struct SimulatedNode {
         return effects
     }
 
-    var ledgerAuthorities: [ClusterID: LedgerAuthority] {
-        authorities.mapValues { LedgerAuthority([$0.publicKey]) }
-    }
+    var ledgerAuthorities: [ClusterID: LedgerAuthority] { authorities.believed }
 
     private var candidacy: Candidacy {
         let isShared = configuration.publisher.lease != .fixed
@@ -84,16 +82,16 @@ struct SimulatedNode {
             keeper: LeaseKeeper(
                 holder: LeaseHolder(node: configuration.node.name, instance: lives),
                 parameters: isShared ? .contended : .exclusive),
-            seed: lives
-        ) { [authority = authorities[owner]] epoch in
-            let key = Curve25519.Signing.PrivateKey()
-            let delegation = Delegation(
-                owner: owner, epoch: epoch, key: key.publicKey, notAfter: .max)
-            return Ledger(
-                try delegation.signed {
-                    Array(try authority!.signature(for: $0).rawRepresentation)
-                }, key: key)
-        }
+            seed: lives, root: { [authorities] in authorities.root(of: owner) },
+            delegate: { [authorities] epoch in
+                let key = Curve25519.Signing.PrivateKey()
+                let delegation = Delegation(
+                    owner: owner, epoch: epoch, key: key.publicKey, notAfter: .max)
+                return Ledger(
+                    try delegation.signed {
+                        Array(try authorities.signature(of: owner, for: $0).rawRepresentation)
+                    }, key: key)
+            })
     }
 
     struct Outcome {

@@ -2,6 +2,7 @@
 
 import MeshModel
 import MeshReachability
+import MeshReplication
 import MeshStore
 import Testing
 
@@ -92,6 +93,42 @@ struct TrustScenarios {
             if case .outOfTurn = $0 { true } else { false }
         }
         #expect(outOfTurn == messages.count)
+    }
+
+    @Test("what was written down before a root was replaced is believed by who starts alone")
+    func replacedRoot() throws {
+        let world = try World(clusters: 2)
+        try world.write(1, service() + slice(at("10.1.0.1")))
+        try world.write(2, service() + slice(at("10.2.0.1")))
+        try world.run(for: .seconds(3))
+        let epoch = try #require(world.positions(of: 1).first?.epoch)
+        func believe() {
+            for id in world.ids {
+                world.act(id) { [believed = world.authorities.believed] core, effects in
+                    core.trust(believed, into: &effects)
+                }
+            }
+        }
+        world.authorities.replace(cluster(1))
+        believe()
+        try world.run(for: .seconds(5))
+        #expect(world.positions(of: 1).map(\.epoch) == [epoch + 1])
+        world.authorities.withdraw(cluster(1))
+        believe()
+        try world.run(for: .seconds(5))
+        #expect(world.positions(of: 1).map(\.epoch) == [epoch + 1])
+
+        // All of them go; one of each cluster comes back, and has nobody to ask.
+        for (number, name) in world.everyNode { world.kill(number, name) }
+        for (number, name) in [(UInt16(1), "b"), (2, "b")] {
+            world.isolate(number, name, true)
+            world.revive(number, name)
+            #expect(world.core(number, name).synchroniser.entries(of: cluster(1)).count > 3)
+            let isUnbelieved = world.node(number, name).notes.contains {
+                if case .unrestored = $0 { true } else { false }
+            }
+            #expect(!isUnbelieved)
+        }
     }
 
     @Test("bytes that are no message change nothing and are told")

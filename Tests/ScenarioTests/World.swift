@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
 import MeshDatapath
 import MeshEtcd
 import MeshKubernetes
@@ -45,6 +44,7 @@ final class World {
     var judgements: [Judgement] = []
     var heartbeats: [FlyingBeat] = []
     let mustDial: Bool
+    let authorities: SimulatedAuthorities
     /// Between clusters; heartbeats go on whatever streams do.
     var streams = Streams.flowing
 
@@ -66,16 +66,14 @@ final class World {
     ) throws {
         nextTick = now
         mustDial = seeds != nil
-        var keys: [ClusterID: P256.Signing.PrivateKey] = [:]
-        for number in 1...clusters {
-            keys[cluster(number)] = P256.Signing.PrivateKey()
-            leases[number] = SimulatedLease()
-        }
+        authorities = SimulatedAuthorities((1...clusters).map { cluster($0) })
+        for number in 1...clusters { leases[number] = SimulatedLease() }
         for number in 1...clusters {
             for index in 0..<nodesPerCluster {
                 let node = try Self.node(
                     number, index, of: nodesPerCluster, candidates: candidates, imports: imports,
-                    seeds: seeds ?? [], keys: keys, lease: leases[number]!)
+                    seeds: seeds ?? [], clusters: clusters, authorities: authorities,
+                    lease: leases[number]!)
                 nodes[node.id] = node
             }
         }
@@ -85,7 +83,7 @@ final class World {
     private static func node(
         _ number: UInt16, _ index: Int, of count: Int, candidates: Int,
         imports: AgentConfiguration.Imports, seeds: [String],
-        keys: [ClusterID: P256.Signing.PrivateKey], lease: SimulatedLease
+        clusters: UInt16, authorities: SimulatedAuthorities, lease: SimulatedLease
     ) throws -> SimulatedNode {
         func underlay(_ index: Int, _ number: UInt16 = number) -> Address {
             Address("192.0.2.\(Int(number) * 10 + index)")!
@@ -107,7 +105,7 @@ final class World {
                 trust: "/"),
             healthProfile: .default, flowEvents: false, metricsPort: nil,
             imports: imports, identityLabels: .standard)
-        let peers = (1...UInt16(keys.count)).filter { $0 != number }.map { other in
+        let peers = (1...clusters).filter { $0 != number }.map { other in
             PeerCluster(
                 name: ClusterName(rawValue: "c\(other)")!, id: cluster(other),
                 addresses: (0..<count).filter { seeds.contains(name($0)) }.map {
@@ -116,7 +114,7 @@ final class World {
                 podPrefixes: [Prefix("10.\(other).0.0/16")!])
         }
         return SimulatedNode(
-            configuration: configuration, peers: peers, authorities: keys, lease: lease,
+            configuration: configuration, peers: peers, authorities: authorities, lease: lease,
             disk: try ManifestsOnDisk(), datapath: try MemoryDatapath(node: id))
     }
 

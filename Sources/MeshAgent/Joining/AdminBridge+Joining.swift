@@ -26,6 +26,18 @@ extension AdminBridge {
         try await told { try await mesh.forget(cluster) }
     }
 
+    func introducers() async throws -> IntroducersStatus { try await mesh.introducers }
+
+    func setIntroducers(_ request: IntroducersRequest) async throws -> RosterAnswer {
+        try await told { try await mesh.setIntroducers(request.names) }
+    }
+
+    func tokens() async throws -> [TokenStatus] { try await mesh.tokens() }
+
+    func revoke(token id: String) async throws -> TokenStatus {
+        try await told { try await mesh.revoke(token: id) }
+    }
+
     /// Each refusal in its own sentence.
     private func told<Answer>(_ body: () async throws -> Answer) async throws -> Answer {
         do {

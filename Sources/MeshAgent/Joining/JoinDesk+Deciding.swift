@@ -6,11 +6,16 @@ import MeshTrust
 /// Why the home doesn't do what an operator wants now.
 enum DeskFault: Error, Hashable, CustomStringConvertible {
     case leaving
+    /// Nil for what is no ID: it may be the token itself, and isn't repeated.
+    case noToken(TokenID?)
 
     var description: String {
         switch self {
         case .leaving:
             "this cluster is leaving the mesh: wait until 'weft leave' is done, or force it"
+        case .noToken(let id):
+            (id.map { "there is no token \($0)" } ?? "a token's ID has 16 hexadecimal digits")
+                + ": see 'weft join tokens'"
         }
     }
 }
@@ -115,6 +120,46 @@ extension JoinDesk {
         try keep(next)
         audit(AuditEntry(.forget, .granted, by: actor, subject: .cluster(name)))
         return events
+    }
+
+    /// - Parameter names: whose word about newcomers counts besides this cluster's; nil: the
+    ///   founder's.
+    mutating func setIntroducers(
+        _ names: [ClusterName]?, by actor: AuditActor
+    ) throws -> [RosterEvent] {
+        for name in names ?? [] where name != roster.name && roster.clusters[name] == nil {
+            let fault = RosterFault.unknown(name)
+            audit(
+                AuditEntry(
+                    .introducers, .refused, by: actor, subject: .cluster(name),
+                    reason: "\(fault)"))
+            throw fault
+        }
+        var next = roster
+        let events = next.setIntroducers(names, verify: verifyMeshStatement)
+        try keep(next)
+        for name in names ?? [] {
+            audit(AuditEntry(.introducers, .granted, by: actor, subject: .cluster(name)))
+        }
+        if names?.isEmpty ?? true {
+            let reason: AuditReason = names == nil ? "the mesh's founder" : "this cluster alone"
+            audit(AuditEntry(.introducers, .granted, by: actor, reason: reason))
+        }
+        return events
+    }
+
+    /// Nobody can use the token any more; what came of it stays.
+    mutating func revoke(_ text: String, by actor: AuditActor) throws -> TokenBook.Entry {
+        guard let id = TokenID(text) else { throw DeskFault.noToken(nil) }
+        guard let entry = book.entry(id) else { throw DeskFault.noToken(id) }
+        var book = book
+        _ = book.revoke(id)
+        try keep(book)
+        audit(
+            AuditEntry(
+                .tokenRevoked, .granted, by: actor, subject: auditSubject(entry.subject),
+                reason: "token \(id) for \(entry.subject)"))
+        return entry
     }
 
     // MARK: Leaving

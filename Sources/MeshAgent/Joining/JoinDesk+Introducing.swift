@@ -18,13 +18,17 @@ struct DeskAnswer: Sendable {
 extension JoinDesk {
     /// Makes a token; it is kept, but for its secret, before it is returned.
     ///
-    /// - Parameter now: seconds since 1970.
+    /// - Parameters:
+    ///   - filed: clusters that operators' files name.
+    ///   - now: seconds since 1970.
     mutating func makeToken(
-        for subject: TokenSubject, lifetimeSeconds: UInt64, by actor: AuditActor, now: UInt64
+        for subject: TokenSubject, lifetimeSeconds: UInt64, beside filed: [FiledCluster] = [],
+        by actor: AuditActor, now: UInt64
     ) throws -> JoinToken {
         guard !roster.hasLeft || roster.members.isEmpty else { throw DeskFault.leaving }
         if subject.kind == .cluster, let name = ClusterName(rawValue: subject.name),
             let refusal = roster.refusal(of: name, id: subject.cluster)
+                ?? filed.refusal(of: name, id: subject.cluster)
         {
             throw refusal
         }
@@ -46,15 +50,16 @@ extension JoinDesk {
     ///   - leaf: the certificate in DER that this side presents.
     ///   - clock: seconds of a clock that doesn't jump.
     ///   - now: seconds since 1970.
+    ///   - filed: clusters that operators' files name; only who has proven a token learns of them.
     mutating func answer(
         _ request: [UInt8], presenting leaf: [UInt8], to source: Address, clock: UInt64,
-        now: UInt64
+        now: UInt64, beside filed: () -> [FiledCluster] = { [] }
     ) -> DeskAnswer {
         let channel = JoinChannel(serverCertificate: leaf)
         do throws(JoinRefusal) {
             return TokenSubject.Kind(ofRequest: request) == .node
                 ? try certify(request, channel, source, clock, now)
-                : try introduce(request, channel, source, clock, now)
+                : try introduce(request, channel, source, clock, now, filed)
         } catch {
             // Who tries too often must not fill the log either.
             if case .tooManyTries = error {
@@ -69,13 +74,16 @@ extension JoinDesk {
 
     private mutating func introduce(
         _ request: [UInt8], _ channel: JoinChannel, _ source: Address, _ clock: UInt64,
-        _ now: UInt64
+        _ now: UInt64, _ filed: () -> [FiledCluster]
     ) throws(JoinRefusal) -> DeskAnswer {
         var (book, roster) = (book, roster)
         guard !roster.hasLeft else { throw .failed("this cluster has left the mesh") }
         let introduction = try JoinIntroduction.open(
             request, channel: channel, source: source, book: &book, limiter: &limiter,
             roster: roster, clock: clock, now: now, verify: verifyMeshStatement)
+        if let refusal = filed().refusal(of: introduction.newcomer.content.description) {
+            throw refusal
+        }
         try saved { desk throws(TrustError) in try desk.keep(book) }
         let signers = try told { desk throws(TrustError) in try desk.signers }
         let events = try introduction.admit(
@@ -143,7 +151,7 @@ extension JoinDesk {
         do throws(TrustError) { return try body(self) } catch { throw .failed("\(error)") }
     }
 
-    private func auditSubject(_ subject: TokenSubject) -> AuditSubject? {
+    func auditSubject(_ subject: TokenSubject) -> AuditSubject? {
         switch subject.kind {
         case .cluster: ClusterName(rawValue: subject.name).map { .cluster($0) }
         case .node:

@@ -103,8 +103,8 @@ struct JoinDesk: Sendable {
                     bundle: try roster.description.bundle.pem(),
                     root: authority.authorityKey(.root).bytes, required: required))
         }
-        for member in roster.members {
-            add(PeerRecord(name: member.name.rawValue, body: try member.inForce().encoded()))
+        for peer in try roster.peers() {
+            add(PeerRecord(name: peer.description.name.rawValue, body: try peer.encoded()))
         }
         return records
     }

@@ -16,12 +16,26 @@ struct ManagedPeers {
 
     let folder: String
 
-    /// Makes the folder hold one file for each of `members`, and none that was written before for
+    /// What operators' files say. One that can't be read names nobody; status says what is wrong with
+    /// it.
+    func operators() -> [(file: String, peer: PeerCluster)] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.filter { $0.hasSuffix(".yaml") }.sorted().prefix(PeerFolder.maximumPeers)
+            .compactMap { name in
+                let path = "\(folder)/\(name)"
+                guard let text = readText(path), !text.hasPrefix(Self.mark),
+                    let peer = try? PeerCluster(file: path)
+                else { return nil }
+                return (name, peer)
+            }
+    }
+
+    /// Makes the folder hold one file for each of `peers`, and none that was written before for
     /// others.
     ///
-    /// - Parameter isComplete: whether `members` are all there are: else no file goes.
+    /// - Parameter isComplete: whether `peers` are all there are: else no file goes.
     /// - Returns: why something isn't as it should be.
-    func write(_ members: [ClusterDescription], isComplete: Bool) -> [String] {
+    func write(_ peers: [RosterPeer], isComplete: Bool) -> [String] {
         let names: [String]
         do {
             names = try FileManager.default.contentsOfDirectory(atPath: folder)
@@ -31,19 +45,15 @@ struct ManagedPeers {
         }
         var problems: [String] = []
         var managed: [String: String] = [:]
-        var others: [(file: String, peer: PeerCluster)] = []
         for name in names.prefix(PeerFolder.maximumPeers) {
-            let path = "\(folder)/\(name)"
-            guard let text = readText(path) else { continue }
-            if text.hasPrefix(Self.mark) {
-                managed[name] = text
-            } else if let peer = try? PeerCluster(file: path) {
-                // One that can't be read names nobody; status says what is wrong with it.
-                others.append((name, peer))
-            }
+            guard let text = readText("\(folder)/\(name)"), text.hasPrefix(Self.mark)
+            else { continue }
+            managed[name] = text
         }
+        let others = operators()
         var wanted: [String: String] = [:]
-        for member in members {
+        for peer in peers {
+            let member = peer.description
             let name = "\(member.name).yaml"
             if let other = others.first(where: { $0.peer.name == member.name }) {
                 // An operator's word about the very cluster: that is how it shall be.
@@ -61,7 +71,7 @@ struct ManagedPeers {
             }
             guard !names.contains(name) || managed[name] != nil else { continue }
             do {
-                wanted[name] = try Self.text(of: member)
+                wanted[name] = try Self.text(of: peer)
             } catch {
                 problems.append("\(folder)/\(name) can't be written: \(error)")
             }
@@ -94,10 +104,10 @@ struct ManagedPeers {
     }
 
     /// JSON, which is YAML: no name or pattern can mean anything else in it.
-    static func text(of member: ClusterDescription) throws -> String {
+    static func text(of peer: RosterPeer) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let json = try encoder.encode(PeerDocument(member))
+        let json = try encoder.encode(PeerDocument(peer))
         return remark + String(decoding: json, as: UTF8.self) + "\n"
     }
 }
@@ -116,8 +126,11 @@ private struct PeerDocument: Encodable {
     let addresses: [String]
     let bundle: String
     let charter: Charter
+    let life: UInt64
 
-    init(_ member: ClusterDescription) throws {
+    init(_ peer: RosterPeer) throws {
+        let member = peer.description
+        life = peer.life
         name = member.name.rawValue
         id = member.id.rawValue
         addresses = member.addresses.map(\.description)

@@ -68,7 +68,7 @@ extension MeshService {
         guard
             let answer = desk?.answer(
                 request, presenting: leaf, to: source, clock: Instant.monotonicNow.seconds,
-                now: unixSeconds())
+                now: unixSeconds(), beside: { filed })
         else { return [] }
         if let refusal = answer.refusal {
             // Who tries too often must not fill the log.

@@ -22,8 +22,8 @@ extension MeshService {
         else { throw AdminFault(.internalError, "ports.enrolment is 0") }
         let token = try desk?.makeToken(
             for: try subject(of: request),
-            lifetimeSeconds: request.lifetimeSeconds ?? TokenBook.lifetimeSeconds, by: actor,
-            now: unixSeconds())
+            lifetimeSeconds: request.lifetimeSeconds ?? TokenBook.lifetimeSeconds,
+            beside: filed, by: actor, now: unixSeconds())
         guard let token else { throw notHome }
         return TokenAnswer(
             target: "\(token.text)@\(address)", subject: "\(token.subject)",
@@ -114,16 +114,60 @@ extension MeshService {
         }
     }
 
+    var introducers: IntroducersStatus {
+        get throws {
+            guard let roster = desk?.roster else { throw notHome }
+            return IntroducersStatus(
+                names: roster.introducers.map(\.rawValue).sorted(),
+                founder: roster.founder?.rawValue, areChosen: roster.hasChosenIntroducers)
+        }
+    }
+
+    /// - Parameter names: nil: the mesh's founder.
+    func setIntroducers(_ names: [String]?) async throws -> RosterAnswer {
+        var wanted: [ClusterName]?
+        for name in names ?? [] {
+            guard let name = ClusterName(rawValue: name) else {
+                throw AdminFault(.notFound, "there is no cluster '\(name)'")
+            }
+            wanted = (wanted ?? []) + [name]
+        }
+        if names?.isEmpty == true { wanted = [] }
+        return try await change { desk, actor throws in
+            try desk.setIntroducers(wanted, by: actor)
+        }
+    }
+
+    func tokens() throws -> [TokenStatus] {
+        guard let desk else { throw notHome }
+        let now = unixSeconds()
+        return desk.book.entries.map { TokenStatus($0, now: now) }.sorted {
+            ($0.expiresUnixSeconds, $0.id) < ($1.expiresUnixSeconds, $1.id)
+        }
+    }
+
+    func revoke(token id: String) throws -> TokenStatus {
+        try requireHome()
+        guard let entry = try desk?.revoke(id, by: actor) else { throw notHome }
+        return TokenStatus(entry, now: unixSeconds())
+    }
+
     private func decide(
         _ cluster: String,
         _ decision: (inout JoinDesk, ClusterName, AuditActor) throws -> [RosterEvent]
     ) async throws -> RosterAnswer {
-        try requireHome()
         guard let name = ClusterName(rawValue: cluster) else {
+            try requireHome()
             throw AdminFault(.notFound, "there is no cluster '\(cluster)'")
         }
+        return try await change { desk, actor throws in try decision(&desk, name, actor) }
+    }
+
+    private func change(
+        _ decision: (inout JoinDesk, AuditActor) throws -> [RosterEvent]
+    ) async throws -> RosterAnswer {
         guard var desk else { throw notHome }
-        let events = try decision(&desk, name, actor)
+        let events = try decision(&desk, actor)
         self.desk = desk
         note(events)
         await publish()
@@ -138,6 +182,27 @@ extension MeshService {
     }
 
     private func requireHome() throws { if desk == nil { throw notHome } }
+}
+
+extension TokenStatus {
+    fileprivate init(_ entry: TokenBook.Entry, now: UInt64) {
+        let state: State =
+            switch entry.state {
+            case .used: .used
+            case _ where now > entry.expiresAt: .expired
+            case .open: .open
+            case .reserved: .reserved
+            }
+        let holder: KeyPin? =
+            switch entry.state {
+            case .open: nil
+            case .reserved(let key), .used(let key): key
+            }
+        self.init(
+            id: "\(entry.id)", subject: "\(entry.subject)", state: state,
+            holder: holder?.short, issuedUnixSeconds: entry.issuedAt,
+            expiresUnixSeconds: entry.expiresAt)
+    }
 }
 
 extension RosterEvent {

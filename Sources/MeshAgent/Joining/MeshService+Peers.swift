@@ -2,6 +2,7 @@
 
 import Logging
 import MeshModel
+import MeshTransport
 import MeshTrust
 
 /// What the managed files of the peers folder follow from; they are written anew when it changes.
@@ -12,6 +13,18 @@ struct PeersBasis: Equatable {
 }
 
 extension MeshService {
+    /// Clusters that operators' files name.
+    var filed: [FiledCluster] {
+        let trust = links.security.trust
+        return managed.operators().map { _, peer in
+            let domain = try? TrustDomain(cluster: peer.name, mesh: configuration.mesh)
+            let bundle = domain.flatMap { trust[$0.name] }
+            return FiledCluster(
+                name: peer.name, id: peer.id, podPrefixes: peer.charter.podPrefixes,
+                pins: (bundle?.anchors ?? []).map { KeyPin(of: $0) })
+        }
+    }
+
     func writePeers(_ view: TrustView) {
         var basis: PeersBasis {
             PeersBasis(
@@ -19,12 +32,13 @@ extension MeshService {
                 folder: FileStamp(configuration.paths.peers))
         }
         guard basis != writtenFrom || !problems.isEmpty else { return }
-        var members: [ClusterDescription] = []
+        var members: [RosterPeer] = []
         var problems: [String] = []
         for (name, body) in view.members.sorted(by: { $0.key < $1.key }) {
             do throws(DecodingFault) {
-                let member = try ClusterDescription(encoded: body)
-                guard member.name.rawValue == name, member.mesh == configuration.mesh
+                let member = try RosterPeer(encoded: body)
+                guard member.description.name.rawValue == name,
+                    member.description.mesh == configuration.mesh
                 else { throw .invalid("name") }
                 members.append(member)
             } catch {

@@ -9,11 +9,14 @@ public enum AuditAction: String, Hashable, Sendable, Codable, CaseIterable {
     case issue
     case tokenMade = "token-made"
     case tokenUsed = "token-used"
+    case tokenRevoked = "token-revoked"
     /// A cluster joined, left, was accepted or was forgotten by the operator.
     case join
     case leave
     case accept
     case forget
+    /// Whose word about newcomers counts was decided.
+    case introducers
     /// A peer's bundle was accepted or refused.
     case bundle
     case rotate

@@ -14,29 +14,3 @@ extension MeshRoster {
     /// Whether this cluster has said that it leaves.
     public var hasLeft: Bool { announcement.content.hasLeft }
 }
-
-extension RosterMember {
-    /// The cluster as its peers shall see it: with the charter in force.
-    ///
-    /// - Throws: never for a description that was read or made.
-    public func inForce() throws(TrustError) -> ClusterDescription {
-        try ClusterDescription(
-            id: description.id, bundle: bundle, addresses: description.addresses,
-            charter: charter)
-    }
-}
-
-extension ClusterDescription {
-    /// For a record of the cluster's own ledger.
-    public func encoded() throws(TrustError) -> [UInt8] {
-        var writer = ByteWriter()
-        try encode(into: &writer)
-        return writer.bytes
-    }
-
-    /// Reads ``encoded()``; what a later version appended is ignored.
-    public init(encoded: [UInt8]) throws(DecodingFault) {
-        var reader = ByteReader(encoded)
-        try self.init(from: &reader)
-    }
-}

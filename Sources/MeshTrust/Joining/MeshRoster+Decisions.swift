@@ -115,13 +115,16 @@ extension MeshRoster {
     public mutating func setIntroducers(
         _ names: [ClusterName]?, verify: StatementVerifier
     ) -> [RosterEvent] {
-        durable.listed = names?.sorted()
+        durable.listed = names.map { Set($0).sorted() }
         return settle(verify)
     }
 
+    /// Whether introducers were chosen here; else the founder is the only one.
+    public var hasChosenIntroducers: Bool { durable.listed != nil }
+
     /// Drops everything about the others: after leaving, before joining another mesh.
     public mutating func forgetEverybody() {
-        durable = Durable(own: durable.own, sequence: durable.sequence)
+        durable = Durable(own: durable.own, sequence: durable.sequence, lives: durable.lives)
         clusters = [:]
     }
 }

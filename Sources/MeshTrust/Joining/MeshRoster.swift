@@ -34,6 +34,7 @@ public struct MeshRoster: Sendable {
         var waiting: [MeshStatement] = []
         /// What others say of this cluster.
         var aboutUs: [ClusterName: SignedAdmission] = [:]
+        var lives: [ClusterName: ClusterLife] = [:]
     }
 
     var durable: Durable
@@ -121,6 +122,7 @@ public struct MeshRoster: Sendable {
     mutating func update() -> [RosterEvent] {
         let before = clusters
         clusters = resolve()
+        followLives()
         return clusters.keys.sorted().flatMap { name in
             clusters[name].map { Self.changes(from: before[name], to: $0) } ?? []
         }

@@ -18,6 +18,8 @@ public struct DenyBook: Hashable, Sendable {
     public let mesh: String
     private var held: [String: Held] = [:]
     private var local = DenyIndex()
+    /// Which life of a cluster its list is of, by trust domain; 0 for those that aren't named.
+    private var lives: [String: UInt64] = [:]
 
     public init(mesh: String) { self.mesh = mesh }
 
@@ -83,8 +85,15 @@ public struct DenyBook: Hashable, Sendable {
         local.remove(subject)
     }
 
-    /// The operator's decision about a cluster that is gone: not even its sequence is remembered.
-    public mutating func forget(_ owner: TrustDomain) { held[owner.name] = nil }
+    /// The name stands for another cluster, or for one that was forgotten, since `life` rose: of the
+    /// former list not even its sequence is remembered. See ``RosterPeer/life``.
+    ///
+    /// - Returns: whether something was forgotten.
+    public mutating func begin(life: UInt64, of owner: TrustDomain) -> Bool {
+        guard life > lives[owner.name] ?? 0 else { return false }
+        lives[owner.name] = life
+        return held.removeValue(forKey: owner.name) != nil
+    }
 
     /// Lets entries drop off whose subject has expired. A cluster's list stays as it was signed.
     ///
@@ -119,7 +128,7 @@ public struct DenyBook: Hashable, Sendable {
 }
 
 extension DenyBook: Codable {
-    private enum CodingKeys: CodingKey { case mesh, lists, local }
+    private enum CodingKeys: CodingKey { case mesh, lists, lives, local }
 
     /// Everything in force again, as it was; call ``expire(now:)`` next.
     ///
@@ -131,6 +140,7 @@ extension DenyBook: Codable {
         for sealed in try values.decode([SealedStatement].self, forKey: .lists) {
             keep(sealed, try DenyList(body: sealed.body, mesh: mesh), now: .distantPast)
         }
+        lives = try values.decode([String: UInt64].self, forKey: .lives)
         var reader = ByteReader(try values.decodeBase64(.local))
         let entries = try reader.readList(max: Self.localEntriesMaximum, "local denials") {
             (reader: inout ByteReader) throws(DecodingFault) in try DenyEntry(from: &reader)
@@ -145,6 +155,7 @@ extension DenyBook: Codable {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(mesh, forKey: .mesh)
         try values.encode(owners.compactMap { statement(of: $0) }, forKey: .lists)
+        try values.encode(lives, forKey: .lives)
         try values.encode(base64(writer.bytes), forKey: .local)
     }
 }

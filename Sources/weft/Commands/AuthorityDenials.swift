@@ -127,7 +127,12 @@ extension AuthorityCommand {
                 ]
             }.text
             let audit = status.audit.map { "Audit    record \($0.sequence), \($0.hash)\n" } ?? ""
+            let rotation =
+                status.rotation.map {
+                    $0.text.split(separator: "\n").map { "Rotation \($0)\n" }.joined()
+                } ?? ""
             return table + "\nHome     \(status.home)\nDenials  \(status.denials)\n" + audit
+                + rotation
         }
     }
 }

@@ -6,6 +6,19 @@ import MeshModel
 import MeshTrust
 
 extension AuthorityCommand {
+    /// Of an intermediate: in use, or what a rotation waits for.
+    struct Place: ParsableArguments {
+        @Flag(name: .customLong("next"), help: "For a rotation that is under way.")
+        var isNext = false
+
+        func folder(of options: Options) throws -> String {
+            guard isNext else { return options.authorityFolder }
+            return try CertificateAuthority.load(
+                cluster: options.cluster, mesh: options.mesh, from: options.authorityFolder
+            ).successorDirectory
+        }
+    }
+
     /// For a root key on another machine or in a token.
     struct Request: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -17,9 +30,14 @@ extension AuthorityCommand {
 
                 \(IntermediateRequest.commands)
                 and take 'intermediate.crt' and 'root.crt' back, for 'weft ca install'.
+
+                To replace the root, on the home: 'weft ca rotate root', then 'weft ca request --next', \
+                the commands above in a folder of its own, which make another root, and \
+                'weft ca install --next'. The rotation goes on by itself.
                 """)
 
         @OptionGroup var options: Options
+        @OptionGroup var place: Place
         @Option(help: ArgumentHelp("Where to write both files.", valueName: "folder"))
         var out = "."
         @Flag(help: "For peers whose TLS library refuses name constraints, as rustls does.")
@@ -28,7 +46,7 @@ extension AuthorityCommand {
         func run() throws {
             try makeFolder(options.trust)
             let request = try CertificateAuthority.requestIntermediate(
-                cluster: options.cluster, mesh: options.mesh, in: options.authorityFolder,
+                cluster: options.cluster, mesh: options.mesh, in: place.folder(of: options),
                 areNamesConstrained: !withoutNameConstraints)
             try makeFolder(out)
             for (name, text) in [
@@ -42,23 +60,33 @@ extension AuthorityCommand {
 
     struct Install: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "install", abstract: "Take the intermediate into use that a root signed.")
+            commandName: "install", abstract: "Take the intermediate into use that a root signed.",
+            discussion: """
+                With --next it is what a rotation that is under way goes on with: under another root \
+                for 'weft ca rotate root', under the present one for 'weft ca rotate intermediate'.
+                """)
 
         @Argument(help: ArgumentHelp("The intermediate's certificate, PEM.", valueName: "file"))
         var certificate: String
         @Option(help: ArgumentHelp("The root's certificate, PEM.", valueName: "file"))
         var root: String
         @OptionGroup var options: Options
+        @OptionGroup var place: Place
         @OptionGroup var output: OutputOptions
 
         func run() throws {
             let authority = try CertificateAuthority.installIntermediate(
                 readText(certificate), root: readText(root), cluster: options.cluster,
-                mesh: options.mesh, in: options.authorityFolder)
-            try options.recordCertificate(of: authority, "installed")
+                mesh: options.mesh, in: place.folder(of: options))
+            try options.recordCertificate(
+                of: authority, place.isNext ? "installed, for a rotation" : "installed")
             let answer = try AuthorityAnswer(authority)
-            try saveBundle(answer.bundle, in: options.trust)
-            try output.show(answer) { $0.text }
+            // Nobody may rest on the next root before everybody holds it: its rotation sees to that.
+            if !place.isNext { try saveBundle(answer.bundle, in: options.trust) }
+            try output.show(answer) {
+                place.isNext
+                    ? "The rotation goes on with it: see 'weft ca rotate'.\n" : $0.text
+            }
         }
     }
 

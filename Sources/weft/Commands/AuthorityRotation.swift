@@ -67,16 +67,21 @@ extension AuthorityCommand {
 
 extension RotationAnswer {
     fileprivate var text: String {
-        var lines = [status.sentence]
-        if !status.laggards.isEmpty {
-            lines.append("still renewing: \(status.laggards.joined(separator: ", "))")
+        guard !broken.isEmpty else { return status.text }
+        return status.text
+            + "without \(broken.joined(separator: ", ")): they can't verify this cluster until "
+            + "they hold its new root\n"
+    }
+}
+
+extension RotationStatus {
+    /// Where it stands and whom it waits for, a line each.
+    var text: String {
+        var lines = [sentence]
+        if !laggards.isEmpty {
+            lines.append("still renewing: \(laggards.joined(separator: ", "))")
         }
-        if let obstacle = status.obstacle { lines.append("it can't go on: \(obstacle)") }
-        if !broken.isEmpty {
-            lines.append(
-                "without \(broken.joined(separator: ", ")): they can't verify this cluster until "
-                    + "they hold its new root")
-        }
+        if let obstacle { lines.append("it can't go on: \(obstacle)") }
         return lines.map { "\($0)\n" }.joined()
     }
 }

@@ -6,7 +6,7 @@ import MeshAdmin
 struct ClusterCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster", abstract: "The clusters of the mesh.",
-        subcommands: [List.self, Accept.self, Forget.self])
+        subcommands: [List.self, Accept.self, Forget.self, Introducers.self])
 
     struct List: ReadingCommand {
         static let configuration = CommandConfiguration(

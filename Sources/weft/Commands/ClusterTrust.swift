@@ -52,6 +52,50 @@ extension ClusterCommand {
     }
 }
 
+extension ClusterCommand {
+    struct Introducers: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "introducers",
+            abstract: "Show or choose whose word about newcomers counts here.",
+            discussion: """
+                Whom an introducer lets join is a member here, too; whom others let join stays \
+                pending until 'weft cluster accept'. By default that is the cluster that began the \
+                mesh. This cluster's own word always counts. Each cluster chooses for itself. Runs on \
+                the cluster's home; with names, or a flag, it replaces those chosen before.
+                """)
+
+        @Argument(help: ArgumentHelp("Clusters that may introduce others.", valueName: "name"))
+        var names: [String] = []
+        @Flag(help: "The cluster that began the mesh, as if none had ever been chosen.")
+        var founder = false
+        @Flag(help: "Nobody but this cluster.") var none = false
+        @OptionGroup var agent: AgentOptions
+        @OptionGroup var output: OutputOptions
+
+        func validate() throws {
+            guard [!names.isEmpty, founder, none].count(where: { $0 }) <= 1 else {
+                throw ValidationError("Give names, --founder or --none.")
+            }
+        }
+
+        func run() async throws {
+            guard !names.isEmpty || founder || none else {
+                return try output.show(try await agent.reading.introducers(), Self.text)
+            }
+            let answer = try await agent.administration.setIntroducers(founder ? nil : names)
+            try output.show(answer) { sentences($0, ifNone: "Nobody's state changes by that.") }
+        }
+
+        private static func text(_ status: IntroducersStatus) -> String {
+            let why =
+                status.areChosen
+                ? "chosen here; the mesh's founder is \(status.founder ?? "nobody yet")"
+                : "by default: this cluster and the mesh's founder"
+            return "\(status.names.joined(separator: ", ")) (\(why))\n"
+        }
+    }
+}
+
 private func sentences(_ answer: RosterAnswer, ifNone: String) -> String {
     (answer.events.isEmpty ? [ifNone] : answer.events).map { "\($0)\n" }.joined()
 }

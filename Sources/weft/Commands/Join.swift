@@ -14,7 +14,7 @@ struct JoinCommand: AsyncParsableCommand {
             On that cluster's home: 'weft join TOKEN@ADDRESS' does the rest, in both directions. \
             Repeat it with the same token if it was interrupted.
             """,
-        subcommands: [Use.self, Token.self], defaultSubcommand: Use.self)
+        subcommands: [Use.self, Token.self, Tokens.self], defaultSubcommand: Use.self)
 
     struct Use: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -159,7 +159,7 @@ private func checkMessage(_ bytes: [UInt8]) throws {
     var replica = Replica(
         owner: history.honest, authority: try history.authority(of: history.honest))
     do throws(RestoreFault) {
-        try replica.restore(header: header, buckets: buckets)
+        try replica.restore(header: header, buckets: buckets, log: [])
     } catch {
         return
     }
