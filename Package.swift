@@ -76,9 +76,10 @@ let package = Package(
         layer("BPF", ["CLibBPF", system]),
         layer("Netlink", [system]),
 
-        // Value types and tables.
+        // Value types, what policies say to whom, and tables.
         layer("MeshModel"),
-        layer("MeshStore", ["MeshModel", collections]),
+        layer("MeshPolicy", ["MeshModel", collections]),
+        layer("MeshStore", ["MeshModel", "MeshPolicy", collections]),
         layer("MeshReconciler", ["MeshModel", "MeshStore"]),
 
         // Protocol cores: time, randomness and bytes in, effects out.
@@ -87,9 +88,6 @@ let package = Package(
         layer("MeshReplication", ["MeshModel", collections, crypto]),
         layer("MeshTrust", ["MeshModel", crypto] + x509),
         layer("MeshLease", ["MeshModel"]),
-
-        // What policies say to whom, as values.
-        layer("MeshPolicy", ["MeshModel", collections]),
 
         // Inputs and outputs.
         .target(
@@ -121,7 +119,8 @@ let package = Package(
             "MeshAgent",
             [
                 "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability",
-                "MeshMembership", "MeshReplication", "MeshTrust", "MeshKubernetes", "MeshDatapath",
+                "MeshMembership", "MeshReplication", "MeshTrust", "MeshPolicy", "MeshKubernetes",
+                "MeshDatapath",
                 "MeshEndpoints", "MeshTransport", "MeshAdmin", "MeshLease", "MeshJournal",
                 "MeshEtcd", "Netlink", log, lifecycle, crypto, collections,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -201,7 +200,7 @@ let package = Package(
             "CorpusTests",
             [
                 "MeshModel", "MeshReplication", "MeshReachability", "MeshMembership", "MeshLease",
-                "MeshKubernetes", "MeshTransport", "MeshAgent", crypto,
+                "MeshPolicy", "MeshKubernetes", "MeshTransport", "MeshAgent", crypto,
             ]),
         tests("MeshLeaseTests", ["MeshModel", "MeshLease", "MeshSimulation"]),
         tests(
@@ -232,7 +231,8 @@ let package = Package(
         tests(
             "MeshAgentTests",
             [
-                "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability", "MeshReplication",
+                "MeshModel", "MeshPolicy", "MeshKubernetes", "MeshStore", "MeshReconciler",
+                "MeshReachability", "MeshReplication",
                 "MeshDatapath", "MeshTransport", "MeshLease", "MeshEtcd", "MeshAgent",
                 "MeshSimulation", "MeshTrust", log, crypto,
             ]),

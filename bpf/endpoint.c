@@ -2,19 +2,19 @@
 /*
  * from-endpoint: tc ingress of the host side of each endpoint's veth pair. What an endpoint sends
  * is checked, translated if the socket hooks did not see it, judged once per connection, and
- * delivered to an endpoint here, sent into the overlay, or left to the host.
+ * delivered to an endpoint here, sent into the overlay, or left to the host, which is the way out of
+ * the mesh.
  *
  * A packet of an established connection to another node costs three map operations: its entry, its
  * cluster's word, its node's word.
  */
 #include "lib/deliver.h"
 #include "lib/forward.h"
+#include "lib/fragment.h"
 #include "lib/icmp.h"
 #include "lib/judge.h"
 #include "lib/neighbour.h"
-
-/* Beside drop reasons: the packet is for the host's stack. */
-#define WEFT_FOR_HOST WEFT_DROP_END
+#include "lib/outside.h"
 
 /* Checks the sender and fills in its identity. Returns 0 or a drop reason. */
 static __always_inline int check_sender(struct __sk_buff *skb, struct packet *packet)
@@ -30,26 +30,20 @@ static __always_inline int check_sender(struct __sk_buff *skb, struct packet *pa
 /* ---- destinations ---- */
 
 /* Whether the address and port are a service's, with another transport protocol. */
-WEFT_SEPARATE bool is_service_otherwise(struct __sk_buff *skb, const struct packet *packet)
+WEFT_SEPARATE bool is_service_otherwise(const struct packet *packet)
 {
-	__be16 ports[2] = {};
+	__be16 port;
 
-	if (!packet)
+	if (!packet || (!packet->has_ports && packet->protocol != IPPROTO_SCTP))
 		return false;
-	if (packet->has_ports)
-		ports[1] = packet->destination_port;
-	if (packet->protocol == IPPROTO_SCTP &&
-	    bpf_skb_load_bytes(skb, packet->transport, ports, sizeof(ports)))
-		return false;
-	if (!ports[1])
-		return false;
+	port = packet->destination_port;
 	/* One that serves the packet's own protocol, TCP or UDP, was translated before. */
-	return service_find(&packet->destination, ports[1], IPPROTO_TCP) ||
-	       service_find(&packet->destination, ports[1], IPPROTO_UDP) ||
-	       service_find(&packet->destination, ports[1], IPPROTO_SCTP);
+	return service_find(&packet->destination, port, IPPROTO_TCP) ||
+	       service_find(&packet->destination, port, IPPROTO_UDP) ||
+	       service_find(&packet->destination, port, IPPROTO_SCTP);
 }
 
-/* Finds out where the packet goes. Returns 0, a drop reason or WEFT_FOR_HOST. */
+/* Finds out where the packet goes. Returns 0 or a drop reason. */
 static __always_inline int resolve(struct __sk_buff *skb, const struct packet *packet,
 				   struct weft_connection *entry)
 {
@@ -57,13 +51,16 @@ static __always_inline int resolve(struct __sk_buff *skb, const struct packet *p
 	const struct weft_tunnel *tunnel;
 	__u32 node;
 
+	entry->opener_ifindex = skb->ifindex;
 	if (!peer) {
 		if (packet->translated || prefix_cluster(&packet->destination))
 			return WEFT_DROP_NO_ENDPOINT;
-		return is_service_otherwise(skb, packet) ? WEFT_DROP_UNSUPPORTED_TRANSPORT
-						    : WEFT_FOR_HOST;
+		if (is_service_otherwise(packet))
+			return WEFT_DROP_UNSUPPORTED_TRANSPORT;
+		connection_set_outside(entry);
+		entry->replier_identity = identity_of_destination(skb, packet);
+		return 0;
 	}
-	entry->opener_ifindex = skb->ifindex;
 	entry->replier_identity = peer->identity;
 	if (peer->flags & WEFT_ENDPOINT_LOCAL) {
 		entry->replier_ifindex = peer->ifindex;
@@ -140,7 +137,8 @@ static __always_inline bool is_forgotten(const struct packet *packet,
 
 /*
  * The first packet of a flow: destination, verdict, an entry. Without room for the entry the packet
- * goes on by its fresh verdict, unless the flow is translated.
+ * goes on by its fresh verdict, unless the flow is translated. A denied flow leaves no entry, for
+ * who looks for open ports would fill the table with them.
  */
 WEFT_SEPARATE int open_flow(struct __sk_buff *skb, struct packet *packet, struct flow *flow)
 {
@@ -151,13 +149,14 @@ WEFT_SEPARATE int open_flow(struct __sk_buff *skb, struct packet *packet, struct
 		return -WEFT_DROP_CONNECTION_TABLE_FULL;
 	entry->created = entry->seen = bpf_ktime_get_coarse_ns();
 	reason = resolve(skb, packet, entry);
-	if (reason == WEFT_FOR_HOST)
-		return leave_to_host(skb);
 	if (reason)
 		return -reason;
-	if (connection_judge(entry, packet, true) != WEFT_VERDICT_ALLOW) {
+	reason = connection_judge(entry, packet, true);
+	if (reason)
+		return -reason;
+	if (entry->flags & WEFT_CONNECTION_HOST) {
 		connection_insert(skb, packet, flow, entry);
-		return -WEFT_DROP_POLICY_DENIED;
+		return leave_to_host(skb);
 	}
 	if (is_forgotten(packet, entry))
 		return reset_flow(skb, packet, entry, true);
@@ -195,7 +194,16 @@ static __always_inline int start_flow(struct __sk_buff *skb, struct packet *pack
 	return reason ? -reason : open_flow(skb, packet, flow);
 }
 
-/* Checks an entry anew whose sender or policies may have changed. Returns 0 or a drop reason. */
+/* Whether a flow that was left to the host has become one to a service of the mesh since. TCP's end
+ * where they are; of UDP every datagram may go elsewhere, and a sender may never change its port. */
+WEFT_SEPARATE bool is_overtaken(const struct packet *packet, bool from_opener)
+{
+	return packet && from_opener && packet->protocol == IPPROTO_UDP &&
+	       service_find(&packet->destination, packet->destination_port, packet->protocol);
+}
+
+/* Checks an entry anew whose sender or policies may have changed, or that is denied: each packet of
+ * it is told with what denies it now. Returns 0 or a drop reason. */
 WEFT_SEPARATE int renew_flow(struct __sk_buff *skb, struct packet *packet,
 			     struct weft_connection *entry, bool from_opener)
 {
@@ -210,8 +218,7 @@ WEFT_SEPARATE int renew_flow(struct __sk_buff *skb, struct packet *packet,
 		entry->opener_ifindex = skb->ifindex;
 	else
 		entry->replier_ifindex = skb->ifindex;
-	connection_judge(entry, packet, from_opener);
-	return 0;
+	return connection_judge(entry, packet, from_opener);
 }
 
 static __always_inline int flow_from_endpoint(struct __sk_buff *skb, struct packet *packet)
@@ -234,15 +241,22 @@ static __always_inline int flow_from_endpoint(struct __sk_buff *skb, struct pack
 	from_opener = flow_is_from_opener(&flow, entry);
 	cluster = cluster_liveness(entry->cluster);
 	if ((from_opener ? entry->opener_ifindex : entry->replier_ifindex) != skb->ifindex ||
-	    entry->identity_generation != WEFT_LIVENESS_POLICY(cluster))
+	    entry->identity_generation != WEFT_LIVENESS_POLICY(cluster) ||
+	    entry->verdict != WEFT_VERDICT_ALLOW)
 		reason = renew_flow(skb, packet, entry, from_opener);
 	if (reason)
 		return -reason;
 	identity = from_opener ? entry->opener_identity : entry->replier_identity;
 	packet->source_identity = identity;
-	if (entry->verdict != WEFT_VERDICT_ALLOW)
-		return -WEFT_DROP_POLICY_DENIED;
 
+	if (connection_flags(entry) & WEFT_CONNECTION_HOST && !packet->translated) {
+		if (is_overtaken(packet, from_opener)) {
+			bpf_map_delete_elem(&weft_connections, &flow.key);
+			return start_flow(skb, packet, &flow);
+		}
+		connection_account(skb, packet, entry, from_opener, now);
+		return leave_to_host(skb);
+	}
 	if (from_opener ? entry->replier_ifindex : entry->opener_ifindex) {
 		connection_account(skb, packet, entry, from_opener, now);
 		if (needs_translation(packet, entry))
@@ -282,23 +296,23 @@ WEFT_SEPARATE int error_from_endpoint(struct __sk_buff *skb, struct packet *pack
 	if (reason)
 		return -reason;
 	reason = resolve(skb, packet, path);
-	if (reason == WEFT_FOR_HOST)
-		return leave_to_host(skb);
 	if (reason)
 		return -reason;
 	about = error_connection(skb, packet, &quoted);
-	if (about)
-		path->verdict = about->verdict;
-	else
-		connection_judge(path, packet, true);
-	if (path->verdict != WEFT_VERDICT_ALLOW)
-		return -WEFT_DROP_POLICY_DENIED;
+	if (!about)
+		reason = connection_judge(path, packet, true);
+	else if (about->verdict != WEFT_VERDICT_ALLOW)
+		reason = WEFT_DROP_POLICY_DENIED;
+	if (reason)
+		return -reason;
 	if (about && address_equal(&packet->source, &quoted.destination))
 		evidence_of_error(skb, packet, &quoted, about);
 	if (about)
 		reason = restore_error(skb, packet, &quoted, about);
 	if (reason)
 		return -reason;
+	if (path->flags & WEFT_CONNECTION_HOST)
+		return leave_to_host(skb);
 	if (path->replier_ifindex)
 		return deliver_here(skb, packet);
 	if (is_too_big(skb, packet, path))
@@ -306,33 +320,37 @@ WEFT_SEPARATE int error_from_endpoint(struct __sk_buff *skb, struct packet *pack
 	return send_to_overlay(skb, packet, path, packet->source_identity);
 }
 
-/* A later fragment names no port, which nobody outside the mesh is asked for. */
+/* Completes a fragment. On the link nobody asks for ports. Returns 0 or a drop reason. */
 WEFT_SEPARATE int fragment_from_endpoint(struct __sk_buff *skb, struct packet *packet)
 {
 	int reason;
 
 	if (!packet)
-		return -WEFT_DROP_FRAGMENT;
+		return WEFT_DROP_FRAGMENT;
+	if (packet->ipv6 && is_link_scope(packet))
+		return 0;
 	reason = check_sender(skb, packet);
-	if (reason)
-		return -reason;
-	if (endpoint_find(&packet->destination) || prefix_cluster(&packet->destination))
-		return -WEFT_DROP_FRAGMENT;
-	return leave_to_host(skb);
+	return reason ? reason : follow_fragment(skb, packet);
 }
 
 static __always_inline int from_endpoint(struct __sk_buff *skb, struct packet *packet)
 {
 	int reason;
 
+	if (skb->mark == WEFT_MARK_ANSWER) {
+		skb->mark = 0;
+		return leave_to_host(skb);
+	}
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return arp_from_endpoint(skb, packet);
 	reason = parse(skb, packet);
-	if (reason == WEFT_DROP_FRAGMENT)
-		return fragment_from_endpoint(skb, packet);
+	if (packet->fragment && (!reason || reason == WEFT_DROP_FRAGMENT))
+		reason = fragment_from_endpoint(skb, packet);
 	if (reason)
 		return -reason;
-	if (packet->ipv6 && is_link_scope(packet))
+	/* What only looks like neighbour discovery and would leave the link is judged. */
+	if (packet->ipv6 && (is_link_scope(packet) ||
+			     (is_neighbour_discovery(packet) && !is_forwarded(skb, packet))))
 		return link_from_endpoint(skb, packet);
 	if (packet->is_error)
 		return error_from_endpoint(skb, packet);
@@ -344,5 +362,5 @@ int weft_from_endpoint(struct __sk_buff *skb)
 {
 	struct packet packet = {};
 
-	return conclude(skb, &packet, from_endpoint(skb, &packet));
+	return conclude(skb, &packet, from_endpoint(skb, &packet), WEFT_ANSWER_TO_ENDPOINT);
 }

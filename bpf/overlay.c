@@ -6,6 +6,7 @@
 #include "lib/beat.h"
 #include "lib/deliver.h"
 #include "lib/forward.h"
+#include "lib/fragment.h"
 #include "lib/icmp.h"
 #include "lib/judge.h"
 
@@ -50,6 +51,7 @@ WEFT_SEPARATE int open_flow_from_overlay(struct __sk_buff *skb, struct packet *p
 {
 	struct weft_connection *entry = connection_scratch(WEFT_SCOPE_CONNECTION);
 	const struct weft_endpoint *endpoint;
+	int reason;
 
 	if (!packet || !flow || !origin || !entry)
 		return WEFT_DROP_NOT_LOCAL;
@@ -63,13 +65,14 @@ WEFT_SEPARATE int open_flow_from_overlay(struct __sk_buff *skb, struct packet *p
 	/* Answers go where the packet came from, if the node's address isn't known. */
 	if (connection_set_remote(entry, origin->node, WEFT_IDENTITY_CLUSTER(origin->identity)))
 		entry->outer = origin->outer;
-	connection_judge(entry, packet, true);
-	connection_insert(skb, packet, flow, entry);
-	return entry->verdict == WEFT_VERDICT_ALLOW ? 0 : WEFT_DROP_POLICY_DENIED;
+	reason = connection_judge(entry, packet, true);
+	if (!reason)
+		connection_insert(skb, packet, flow, entry);
+	return reason;
 }
 
 /* Checks a packet against what is remembered of its connection's origin and verdict, and both anew
- * if it is something else. Returns 0 or a drop reason. */
+ * if it is something else or the connection is denied. Returns 0 or a drop reason. */
 static __always_inline int check_flow(struct packet *packet, struct weft_connection *entry,
 				      bool from_opener, struct origin *origin)
 {
@@ -77,15 +80,16 @@ static __always_inline int check_flow(struct packet *packet, struct weft_connect
 	int reason = 0;
 
 	if (identity != origin->identity || !address_equal(&entry->outer, &origin->outer) ||
+	    entry->verdict != WEFT_VERDICT_ALLOW ||
 	    entry->identity_generation != WEFT_LIVENESS_POLICY(cluster_liveness(entry->cluster))) {
 		reason = check_origin(packet, origin);
 		if (reason)
 			return reason;
 		if (from_opener)
 			entry->opener_identity = origin->identity;
-		connection_judge(entry, packet, from_opener);
+		reason = connection_judge(entry, packet, from_opener);
 	}
-	return entry->verdict == WEFT_VERDICT_ALLOW ? 0 : WEFT_DROP_POLICY_DENIED;
+	return reason;
 }
 
 /* ---- what follows returns the packet's fate ---- */
@@ -103,6 +107,12 @@ static __always_inline int flow_from_overlay(struct __sk_buff *skb, struct packe
 	flow_key(&flow, &packet->source, packet->source_port, &packet->destination,
 		 packet->destination_port, packet->protocol, WEFT_SCOPE_CONNECTION);
 	entry = connection_find(&flow, packet, now);
+	if (entry && connection_flags(entry) & WEFT_CONNECTION_HOST) {
+		/* No node may speak for who is outside the mesh. */
+		if (!endpoint_find(&packet->source))
+			return -WEFT_DROP_FOREIGN_SOURCE;
+		entry = 0;
+	}
 	if (entry) {
 		from_opener = flow_is_from_opener(&flow, entry);
 		reason = check_flow(packet, entry, from_opener, origin);
@@ -132,13 +142,13 @@ static __always_inline int flow_from_overlay(struct __sk_buff *skb, struct packe
 WEFT_SEPARATE int error_from_overlay(struct __sk_buff *skb, struct packet *packet,
 				     struct origin *origin)
 {
+	struct weft_connection *path = connection_scratch(WEFT_SCOPE_CONNECTION);
 	const struct weft_endpoint *endpoint;
 	struct weft_connection *about;
 	struct quoted quoted = {};
-	__u8 verdict;
 	int reason;
 
-	if (!packet || !origin)
+	if (!packet || !origin || !path)
 		return -WEFT_DROP_MALFORMED;
 	reason = check_origin(packet, origin);
 	if (reason)
@@ -147,11 +157,15 @@ WEFT_SEPARATE int error_from_overlay(struct __sk_buff *skb, struct packet *packe
 	if (!endpoint)
 		return -WEFT_DROP_NOT_LOCAL;
 	about = error_connection(skb, packet, &quoted);
-	verdict = about ? about->verdict
-			: policy_verdict(endpoint->policy_set, WEFT_INGRESS, origin->identity,
-					 packet->protocol, 0);
-	if (verdict != WEFT_VERDICT_ALLOW)
-		return -WEFT_DROP_POLICY_DENIED;
+	path->flags = WEFT_CONNECTION_FROM_OVERLAY;
+	path->opener_identity = origin->identity;
+	path->cluster = WEFT_IDENTITY_CLUSTER(origin->identity);
+	if (!about)
+		reason = connection_judge(path, packet, true);
+	else if (about->verdict != WEFT_VERDICT_ALLOW)
+		reason = WEFT_DROP_POLICY_DENIED;
+	if (reason)
+		return -reason;
 	/* Its own node may speak for a backend. */
 	if (about && about->node == origin->node)
 		evidence_of_error(skb, packet, &quoted, about);
@@ -167,12 +181,16 @@ static __always_inline int from_overlay(struct __sk_buff *skb, struct packet *pa
 
 	if (reason == WEFT_DROP_UNKNOWN_PROTOCOL && skb->protocol == bpf_htons(WEFT_BEAT_PROTOCOL))
 		return take_beat(skb);
-	if (reason)
+	if (reason && reason != WEFT_DROP_FRAGMENT)
 		return -reason;
 	reason = decapsulate(skb, &origin);
 	if (reason)
 		return -reason;
 	packet->source_identity = origin.identity;
+	if (packet->fragment)
+		reason = check_origin(packet, &origin) ?: follow_fragment(skb, packet);
+	if (reason)
+		return -reason;
 	if (packet->is_error)
 		return error_from_overlay(skb, packet, &origin);
 	return flow_from_overlay(skb, packet, &origin);
@@ -183,5 +201,5 @@ int weft_from_overlay(struct __sk_buff *skb)
 {
 	struct packet packet = {};
 
-	return conclude(skb, &packet, from_overlay(skb, &packet));
+	return conclude(skb, &packet, from_overlay(skb, &packet), WEFT_ANSWER_TO_OVERLAY);
 }

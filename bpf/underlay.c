@@ -21,7 +21,6 @@ enum {
 	WEFT_PROBE_TRANSPORT_IPV6 = ETH_HLEN + sizeof(struct ipv6hdr),
 	WEFT_PROBE_FRAME_IPV4 = WEFT_PROBE_TRANSPORT_IPV4 + sizeof(struct probe_datagram),
 	WEFT_PROBE_FRAME_IPV6 = WEFT_PROBE_TRANSPORT_IPV6 + sizeof(struct probe_datagram),
-	WEFT_IPV4_MORE_FRAGMENTS = 0x2000,
 };
 
 /* A probe that this node would only pass on is for the next one to answer. */
@@ -32,17 +31,6 @@ static __always_inline bool is_for_this_node(const struct packet *packet)
 	       packet->destination.word2 == weft_config.outer_source.word2 &&
 	       packet->destination.word1 == weft_config.outer_source.word1 &&
 	       packet->destination.word0 == weft_config.outer_source.word0;
-}
-
-/* A first fragment names its ports, so parse() takes it. */
-static __always_inline bool is_first_fragment(struct __sk_buff *skb, const struct packet *packet)
-{
-	__be16 fragment = 0;
-
-	return !packet->ipv6 &&
-	       (bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, frag_off), &fragment,
-				   sizeof(fragment)) ||
-		fragment & bpf_htons(WEFT_IPV4_MORE_FRAGMENTS));
 }
 
 /* Whether a packet is as long as a probe and addressed like one, without options. */
@@ -59,7 +47,7 @@ static __always_inline bool is_like_probe(struct __sk_buff *skb, struct packet *
 	       packet->transport + sizeof(struct probe_datagram) == skb->len &&
 	       packet->transport == (packet->ipv6 ? WEFT_PROBE_TRANSPORT_IPV6
 						  : WEFT_PROBE_TRANSPORT_IPV4) &&
-	       !is_first_fragment(skb, packet);
+	       !packet->fragment;
 }
 
 /* Lets source and destination change places. Returns 0, or below zero if the kernel refused. */

@@ -3,6 +3,7 @@
 #include "socket.c"
 #include "endpoint.c"
 #include "overlay.c"
+#include "host.c"
 #include "underlay.c"
 #include "beat.c"
 

@@ -94,6 +94,14 @@ extension MappedArray where Element == UInt64 {
         return shim_exchange_zero(pointer(to: index), word)
     }
 
+    /// As ``publish(_:at:)``, if the word is still `held`; else that becomes what the word is.
+    ///
+    /// - Returns: whether the word was stored.
+    public func exchange(_ held: inout UInt64, by word: UInt64, at index: Int) -> Bool {
+        precondition((0..<count).contains(index))
+        return shim_exchange(pointer(to: index), &held, word)
+    }
+
     private func pointer(to index: Int) -> UnsafeMutablePointer<UInt64> {
         memory.assumingMemoryBound(to: UInt64.self).baseAddress! + index
     }

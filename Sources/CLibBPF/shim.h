@@ -29,6 +29,13 @@ static inline bool shim_exchange_zero(__u64 *word, __u64 value)
 					   __ATOMIC_RELAXED);
 }
 
+/* The same, only where the word is *held; else *held becomes what it is. */
+static inline bool shim_exchange(__u64 *word, __u64 *held, __u64 value)
+{
+	return __atomic_compare_exchange_n(word, held, value, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
+}
+
 static inline __u64 shim_load_acquire(const __u64 *word)
 {
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);

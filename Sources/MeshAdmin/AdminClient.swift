@@ -201,7 +201,7 @@ extension AdminClient {
         throw try decode(AdminFault.self, from: Array(fault.readableBytesView), path)
     }
 
-    private func decode<Answer: Decodable>(
+    func decode<Answer: Decodable>(
         _: Answer.Type, from bytes: [UInt8], _ path: String
     ) throws -> Answer {
         do {

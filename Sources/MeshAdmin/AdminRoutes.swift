@@ -64,6 +64,7 @@ private func addReading(_ provider: any AdminProvider, to router: Router<BasicRe
     router.answer("/v1/identities") { try await provider.identities() }
     router.answer("/v1/ca/status") { try await provider.trustStatus() }
     router.answer("/v1/ca/denials") { try await provider.denials() }
+    addPolicies(provider, to: router)
     router.answer("/v1/drops") { try await provider.drops() }
     router.answer("/v1/bpf/maps") { try await provider.maps() }
     router.answer("/v1/bpf/services") { try await provider.kernelServices() }

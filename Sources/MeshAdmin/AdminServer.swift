@@ -36,6 +36,8 @@ public struct AdminServer: Service {
 
     /// Largest request body.
     public static let requestBytesMaximum = 64 << 10
+    /// Of a file of policies to be looked at.
+    public static let manifestBytesMaximum = 4 << 20
     /// Connections at one listener; more wait in the backlog.
     public static let connectionsMaximum = 64
     /// A connection that asks nothing for this long is closed.

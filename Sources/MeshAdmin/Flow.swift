@@ -6,6 +6,8 @@ public struct Flow: Codable, Hashable, Sendable {
         case opened, closed, denied, dropped
         /// Answered with a reset because the other side's cluster or node is gone.
         case reset
+        /// What policies deny, let through because they are being tried out.
+        case audited
     }
 
     public enum Verdict: String, Codable, Sendable {
@@ -23,6 +25,8 @@ public struct Flow: Codable, Hashable, Sendable {
     public var frontend: String?
     /// Label of the drop reason.
     public var reason: String?
+    /// Which policy decided against it: `NetworkPolicy shop/db isolates it and no rule accepts`.
+    public var policy: String?
     /// Both directions, known when closed.
     public var packets: UInt64
     public var bytes: UInt64
@@ -30,7 +34,7 @@ public struct Flow: Codable, Hashable, Sendable {
     public init(
         timeUnixMilliseconds: Int64, type: Kind, verdict: Verdict, transport: String,
         source: FlowPeer, destination: FlowPeer, frontend: String? = nil, reason: String? = nil,
-        packets: UInt64, bytes: UInt64
+        policy: String? = nil, packets: UInt64, bytes: UInt64
     ) {
         self.timeUnixMilliseconds = timeUnixMilliseconds
         self.type = type
@@ -40,6 +44,7 @@ public struct Flow: Codable, Hashable, Sendable {
         self.destination = destination
         self.frontend = frontend
         self.reason = reason
+        self.policy = policy
         self.packets = packets
         self.bytes = bytes
     }
@@ -54,10 +59,12 @@ public struct FlowPeer: Codable, Hashable, Sendable {
     public var name: String?
     /// Name of the cluster; nil outside the mesh.
     public var cluster: String?
+    /// Of its identity, where policies decided against the flow.
+    public var labels: [String: String]?
 
     public init(
         address: String, port: UInt16, identity: UInt32, namespace: String? = nil,
-        name: String? = nil, cluster: String? = nil
+        name: String? = nil, cluster: String? = nil, labels: [String: String]? = nil
     ) {
         self.address = address
         self.port = port
@@ -65,5 +72,6 @@ public struct FlowPeer: Codable, Hashable, Sendable {
         self.namespace = namespace
         self.name = name
         self.cluster = cluster
+        self.labels = labels
     }
 }

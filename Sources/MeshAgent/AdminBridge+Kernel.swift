@@ -74,10 +74,11 @@ extension AdminBridge {
             case .denied: .denied
             case .dropped: .dropped
             case .reset: .reset
+            case .audited: .audited
             }
         let verdict: Flow.Verdict =
             switch event.kind {
-            case .opened, .closed: .forwarded
+            case .opened, .closed, .audited: .forwarded
             case .denied: .denied
             case .dropped, .reset: .dropped
             }
@@ -85,14 +86,16 @@ extension AdminBridge {
             timeUnixMilliseconds: Int64(realTimeNanoseconds() / 1_000_000)
                 - ago.nanoseconds / 1_000_000,
             type: kind, verdict: verdict, transport: transportName(event.transport),
-            source: await peer(event.source, tables, &names),
-            destination: await peer(event.destination, tables, &names),
+            source: await peer(event.source, tables, &names, labelled: event.policy != nil),
+            destination: await peer(
+                event.destination, tables, &names, labelled: event.policy != nil),
             frontend: event.frontend.map(socketText), reason: event.reason?.label,
+            policy: await explanation(of: event.policy),
             packets: event.packets, bytes: event.bytes)
     }
 
     private func peer(
-        _ side: FlowSide, _ tables: MeshTables, _ names: inout EndpointNames
+        _ side: FlowSide, _ tables: MeshTables, _ names: inout EndpointNames, labelled: Bool
     ) async -> FlowPeer {
         let endpoint = tables.endpoints[side.at.address]
         var object: ObjectName?
@@ -104,7 +107,8 @@ extension AdminBridge {
         return FlowPeer(
             address: "\(side.at.address)", port: side.at.port, identity: side.identity.rawValue,
             namespace: object?.namespace, name: object?.name,
-            cluster: endpoint.map { reference($0.node.cluster, tables).name })
+            cluster: endpoint.map { reference($0.node.cluster, tables).name },
+            labels: labelled ? tables.identities[side.identity]?.labels : nil)
     }
 
     private func socketText(_ side: FlowAddress) -> String {

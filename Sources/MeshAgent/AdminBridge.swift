@@ -12,6 +12,9 @@ import MeshTransport
 
 /// Answers the admin protocol from the agent's parts.
 struct AdminBridge: AdminProvider {
+    /// A workload whose labels have no number yet isn't let start for so long.
+    private static let identityWait = Duration.milliseconds(500)
+
     let configuration: AgentConfiguration
     let startedAt: Instant
     let store: MeshStore
@@ -199,8 +202,9 @@ struct AdminBridge: AdminProvider {
             }
             return address
         }
+        let attached: LocalEndpoint
         do throws(EndpointError) {
-            _ = try endpointManager.attach(
+            attached = try endpointManager.attach(
                 EndpointRequest(
                     object: object, labels: request.labels,
                     namespacePath: request.namespacePath, addresses: addresses)
@@ -212,12 +216,27 @@ struct AdminBridge: AdminProvider {
         }
         await state.endpointsChanged()
         await reconciliation.reconcile()
+        await awaitIdentity(of: attached.addresses)
         guard
             let status = try await endpoints().first(where: {
                 $0.isLocal && $0.namespace == object.namespace && $0.name == object.name
             })
         else { throw AdminFault(.internalError, "\(object) is attached but not in the table") }
         return status
+    }
+
+    /// So that the workload's first packet bears it. Where no publisher answers it isn't waited for.
+    private func awaitIdentity(of addresses: [Address]) async {
+        let deadline = Instant.monotonicNow + Self.identityWait
+        for await _ in AsyncTimer(every: .milliseconds(10)) {
+            let isDue = store.read { tables in
+                addresses.contains {
+                    tables.endpoints[$0]?.identity.reserved == .initializing
+                }
+            }
+            guard isDue, await state.core.publisherAnswers, .monotonicNow < deadline else { break }
+        }
+        await reconciliation.reconcile()
     }
 
     func detach(_ object: ObjectName) async throws {

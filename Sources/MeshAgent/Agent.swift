@@ -10,6 +10,7 @@ import MeshEtcd
 import MeshKubernetes
 import MeshLease
 import MeshModel
+import MeshPolicy
 import MeshReachability
 import MeshReplication
 import MeshStore
@@ -94,6 +95,7 @@ public enum Agent {
             underlayMTU: UInt16(clamping: overlay.underlayMTU), overlayInterface: overlay.index,
             pinDirectory: configuration.paths.bpf, cgroupPath: configuration.paths.cgroup)
         datapath.flowEvents = configuration.flowEvents
+        datapath.deniedAnswer = configuration.policy.denied.answer
         datapath.responder = ProbeResponder(
             interface: overlay.underlayIndex, port: configuration.ports.health)
         return try KernelDatapath(datapath)
@@ -200,7 +202,14 @@ public enum Agent {
             census: ConnectionCensus(datapath: datapath, endpoints: endpoints),
             authority: authority, log: log)
         let reconciliation = ReconcileService(
-            store: store, datapath: datapath, isRestart: isRestart, log: log)
+            store: store, datapath: datapath,
+            policies: PolicyReconciler(
+                datapath: datapath,
+                environment: PolicyEnvironment(
+                    cluster: configuration.clusterName, scope: configuration.policy.scope),
+                own: configuration.cluster,
+                renewsFlows: configuration.policy.openFlows == .renew),
+            isRestart: isRestart, log: log)
         let hub = FlowHub<FlowEvent>()
         let denying = DenyService(
             configuration: configuration, denials: denials, links: links, state: state,
@@ -224,7 +233,7 @@ public enum Agent {
             configuration: AdminServer.Configuration(
                 folder: configuration.paths.run, metricsPort: configuration.metricsPort),
             logger: log)
-        let flows = FlowService(datapath: datapath, hub: hub, log: log)
+        let flows = FlowService(datapath: datapath, hub: hub, state: state, log: log)
         // Stopped from the last to the first: the reader of the links ends with them.
         var services: [any Service] = [
             reconciliation, socket,

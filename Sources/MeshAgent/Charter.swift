@@ -100,16 +100,21 @@ private struct Claims {
             guard let record = try? ServiceRecord(encoded: value) else { break }
             named = record.object
             services = record.addresses.map { Prefix($0) }
-        case .identity: identity = (try? IdentityRecord(encoded: value))?.identity
+        case .identity:
+            guard let record = try? IdentityRecord(encoded: value) else { break }
+            identity = record.identity
+            // Policies go by it.
+            namespaces = record.labels[IdentityLabels.namespace].map { [$0] } ?? []
         case .node: pods = (try? NodeRecord(encoded: value))?.podPrefixes ?? []
-        case .namespace, .relays, .statement, .peer, .deny, .authority, .receipt: break
+        case .namespace, .relays, .statement, .peer, .deny, .authority, .receipt, .policy: break
         }
         switch key.kind {
         case .endpoint, .slice, .service, .namespace:
             // A name may be cut at either of two slashes; where to is the record's own word.
             namespaces = [String(key.name.prefix { $0 != "/" })]
             if let named { namespaces.append(named.namespace) }
-        case .identity, .node, .relays, .statement, .peer, .deny, .authority, .receipt: break
+        case .identity, .node, .relays, .statement, .peer, .deny, .authority, .receipt, .policy:
+            break
         }
     }
 }

@@ -68,6 +68,7 @@ public struct AgentConfiguration: Sendable {
     }
 
     public let imports: Imports
+    var policy = PolicySettings()
     /// Which labels make an endpoint's identity.
     let identityLabels: IdentityLabels
     /// What this cluster asks others to let it announce; nil: its nodes' pod prefixes.
@@ -211,7 +212,8 @@ extension AgentConfiguration {
                 trust: raw.paths.trust),
             healthProfile: profile, capacityFile: raw.capacity?.file,
             flowEvents: raw.flowEvents ?? true, metricsPort: raw.metricsPort,
-            imports: imports, identityLabels: identityLabels,
+            imports: imports, policy: try PolicySettings(raw.policy, file: file),
+            identityLabels: identityLabels,
             charter: try raw.charter.map { raw throws(ConfigurationError) in
                 try ClusterCharter(raw, file: file)
             }, nodeCertificateSeconds: Double(lifetime))
@@ -278,6 +280,7 @@ private struct RawConfiguration: Decodable {
     let etcd: RawEtcd?
     let store: String?
     let imports: String?
+    let policy: RawPolicySettings?
     let identityLabels: IdentityPatterns?
     let charter: RawCharter?
     let nodes: [Member]

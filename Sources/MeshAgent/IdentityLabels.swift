@@ -14,6 +14,10 @@ struct IdentityLabels: Hashable, Sendable {
     /// The endpoint's namespace. Pods can't set it.
     static let namespace = "io.kubernetes.pod.namespace"
     static let cluster = "io.weft.cluster"
+    /// The ports that it names: `dns=UDP/53,http=TCP/8080`. Policies ask for them by name.
+    static let ports = "io.weft.ports"
+    /// In a node's report only.
+    static let audit = "io.weft.policy-audit"
     /// Labels that this mesh adds. Pods can't set any of them, so that more can come.
     static let ownPrefix = "io.weft."
 
@@ -31,11 +35,13 @@ struct IdentityLabels: Hashable, Sendable {
     }
 
     /// The labels that make an endpoint's identity: its own as far as they are relevant, in the order
-    /// of their keys as many as a record can carry, and always its namespace and its cluster.
+    /// of their keys as many as a record can carry, and always its namespace, its cluster and the
+    /// ports that it names.
     func labels(of endpoint: EndpointRecord, cluster: ClusterName) -> Labels {
-        let added = [
+        var added = [
             Self.namespace: endpoint.object.namespace, Self.cluster: cluster.rawValue,
         ]
+        added[Self.ports] = endpoint.labels[Self.ports]
         return endpoint.labels.filter {
             $0.key != Self.namespace && !$0.key.hasPrefix(Self.ownPrefix) && isRelevant($0.key)
         }

@@ -91,7 +91,7 @@ struct Publisher: Sendable {
             case .identity, .relays, .receipt: return []
             // It is only ever replaced: silence lifts no denial.
             case .deny: return change.value.map { [.put(key, $0)] } ?? []
-            case .namespace, .node, .service, .slice, .statement, .peer, .authority:
+            case .namespace, .node, .service, .slice, .policy, .statement, .peer, .authority:
                 return [change.value.map { .put(key, $0) } ?? .delete(key)]
             }
         }

@@ -10,8 +10,8 @@ import ServiceLifecycle
 
 /// Makes the kernel hold what the tables say, whenever they change.
 actor ReconcileService: Service {
-    /// A restarted agent waits this long for other clusters' state before it touches services:
-    /// until then the backends that its predecessor left are the better picture.
+    /// A restarted agent waits this long for other clusters' state before it touches services and
+    /// policies: until then what its predecessor left is the better picture.
     static let patience = Duration.seconds(5)
 
     private let store: MeshStore
@@ -20,11 +20,16 @@ actor ReconcileService: Service {
     private var nodes: Reconciler<NodeTarget>
     private var endpoints: Reconciler<EndpointTarget>
     private var frontends: Reconciler<FrontendTarget>
+    private(set) var policies: PolicyReconciler
     private let frontendsFrom: Instant
     /// Sentences about what can't be realised.
     private(set) var failures: [String] = []
 
-    init(store: MeshStore, datapath: any Datapath, isRestart: Bool, log: Logger) {
+    init(
+        store: MeshStore, datapath: any Datapath, policies: PolicyReconciler, isRestart: Bool,
+        log: Logger
+    ) {
+        self.policies = policies
         self.store = store
         self.log = log
         clusters = Reconciler(ClusterTarget(datapath), table: \.clusters)
@@ -49,6 +54,28 @@ actor ReconcileService: Service {
         }
     }
 
+    /// Endpoints whose row the kernel refused when only their policies had changed.
+    private var unwritten: Set<Address> = []
+
+    private func passPolicies(_ tables: MeshTables, _ now: Instant) -> Set<Address> {
+        guard now >= frontendsFrom || tables.identities.isComplete else { return [] }
+        let replaced = policies.pass(store, tables, now: now)
+        endpoints.target.placements = policies.placements
+        return replaced.union(unwritten)
+    }
+
+    /// Rows whose policies changed, whether they did or not.
+    private func write(_ replaced: Set<Address>, _ tables: MeshTables) {
+        guard !replaced.isEmpty else { return }
+        let failures = endpoints.target.update(replaced.compactMap { tables.endpoints[$0] })
+        unwritten = Set(failures.map(\.key))
+        for failure in failures {
+            log.error(
+                "An endpoint's policies can't be written",
+                metadata: ["endpoint": "\(failure.key)", "reason": "\(failure.error)"])
+        }
+    }
+
     private var isRetryDue = false
 
     private func retry() {
@@ -62,18 +89,32 @@ actor ReconcileService: Service {
     /// One pass over all tables, in the order in which rows refer to each other.
     func reconcile() {
         let now = Instant.monotonicNow
-        var results = [
-            clusters.pass(store, now: now), nodes.pass(store, now: now),
-            endpoints.pass(store, now: now),
-        ]
+        var results = [clusters.pass(store, now: now), nodes.pass(store, now: now)]
+        // Before their endpoints: an endpoint has its policies from its first packet.
+        let tables = store.snapshot()
+        let replaced = passPolicies(tables, now)
+        results.append(endpoints.pass(store, now: now, tables: tables))
+        write(replaced, tables)
         if now >= frontendsFrom || store.read({ $0.frontends.isComplete }) {
             results.append(frontends.pass(store, now: now))
         }
-        isRetryDue = results.contains { $0.nextRetry != nil }
-        let failures = results.compactMap(\.firstFailure)
+        isRetryDue =
+            results.contains { $0.nextRetry != nil } || policies.isRetryDue || !unwritten.isEmpty
+        let failures =
+            results.compactMap(\.firstFailure).filter { $0 != EndpointTarget.Unplaced.sentence }
+            + (policies.failure.map { ["policies: \($0)"] } ?? [])
         for failure in failures where !self.failures.contains(failure) {
             log.error("The kernel doesn't hold what it should", metadata: ["reason": "\(failure)"])
         }
         if !failures.isEmpty || !isRetryDue { self.failures = failures }
+    }
+}
+
+extension ReconcileService {
+    /// Which policy decided, as far as this process knows.
+    func explanation(of mark: FlowPolicy) -> String? {
+        guard let reason = policies.history.reason(version: mark.version, code: mark.rule)
+        else { return nil }
+        return "\(mark.direction == .egress ? "egress" : "ingress"): \(reason)"
     }
 }

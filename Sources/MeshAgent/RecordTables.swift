@@ -2,6 +2,7 @@
 
 import MeshKubernetes
 import MeshModel
+import MeshPolicy
 import MeshStore
 
 /// Turns records of all clusters into rows: what the kernel shall hold.
@@ -107,7 +108,10 @@ struct RecordTables {
                 case .peer: try setPeer(key, value, of: cluster)
                 case .deny: try setDenyList(key, value, of: cluster)
                 case .authority: try setAuthority(key, value, of: cluster)
-                case .namespace, .receipt: break
+                case .namespace: writes.append((key, try namespace(key, value, of: cluster)))
+                case .policy where cluster == own.cluster:
+                    writes.append((key, try policy(key, value)))
+                case .policy, .receipt: break
                 }
                 quarantine[cluster]?[key] = nil
             } catch {
@@ -209,8 +213,33 @@ struct RecordTables {
         return record.addresses.map {
             EndpointRow(
                 address: $0, record: owner.record, object: object, identity: identity, node: node,
-                local: local)
+                local: local, workload: local.map { _ in LocalWorkload(reported: record.labels) })
         }
+    }
+
+    private func namespace(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)
+        throws(DecodingFault) -> @Sendable (inout MeshTables) -> Void
+    {
+        let name = NamespaceName(cluster: cluster, name: key.name)
+        guard let value else { return { $0.namespaces.delete(name) } }
+        let record = try NamespaceRecord(encoded: value)
+        guard record.key == key else { throw .invalid("key") }
+        let row = NamespaceRow(
+            key: name, labels: record.labels,
+            isAudited: record.annotations[PodManifest.auditAnnotation] == "true")
+        return { $0.namespaces.upsert(row) }
+    }
+
+    private func policy(_ key: RecordKey, _ value: [UInt8]?)
+        throws(DecodingFault) -> @Sendable (inout MeshTables) -> Void
+    {
+        guard let value else {
+            guard let name = PolicyName(recordName: key.name) else { throw .invalid("policy name") }
+            return { $0.policies.delete(name) }
+        }
+        let record = try PolicyRecord(encoded: value)
+        guard record.key == key else { throw .invalid("key") }
+        return { $0.policies.upsert(PolicyRow(record.policy)) }
     }
 
     private func node(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)

@@ -125,7 +125,7 @@ extension Message.Report.Put {
         case .deny: reporter == home && key == DenyListRecord.onlyKey
         case .identity, .relays: false
         case .statement, .peer, .authority: reporter == home
-        case .namespace, .service, .slice: true
+        case .namespace, .service, .slice, .policy: true
         }
     }
 }

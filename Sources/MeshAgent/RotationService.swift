@@ -75,12 +75,12 @@ actor RotationService: Service {
     /// - Throws: ``RotationRefusal/underway(_:)``
     func begin(_ kind: RotationKind, by actor: AuditActor, now: Date = Date()) async throws {
         if let rotation = kept.rotation, !rotation.phase.isFinal {
-            throw RotationRefusal.underway(rotation.status)
+            throw refuse(RotationRefusal.underway(rotation.status), by: actor)
         }
         let (sequence, peers) = (await surroundings.sequence(), await surroundings.peers())
         // Somebody may have been quicker while these answered.
         if let rotation = kept.rotation, !rotation.phase.isFinal {
-            throw RotationRefusal.underway(rotation.status)
+            throw refuse(RotationRefusal.underway(rotation.status), by: actor)
         }
         try save(
             Kept(
@@ -92,11 +92,23 @@ actor RotationService: Service {
         await step(now: now)
     }
 
+    private func refuse<Refusal: Error & AuditPrintable>(
+        _ refusal: Refusal, by actor: AuditActor
+    ) -> Refusal {
+        surroundings.audit(AuditEntry(.rotate, .refused, by: actor, reason: "\(refusal)"))
+        return refusal
+    }
+
     /// Goes on without those that haven't acknowledged; see ``Rotation/force(now:)``.
     func force(by actor: AuditActor, now: Date = Date()) async throws -> [ClusterName] {
         guard var rotation = kept.rotation, !rotation.phase.isFinal
-        else { throw RotationRefusal.none }
-        let (broken, events) = try rotation.force(now: now)
+        else { throw refuse(RotationRefusal.none, by: actor) }
+        let (broken, events): ([ClusterName], [RotationEvent])
+        do {
+            (broken, events) = try rotation.force(now: now)
+        } catch {
+            throw refuse(error, by: actor)
+        }
         try save(rotation, events)
         surroundings.audit(AuditEntry(.rotate, .granted, by: actor, reason: "forced"))
         await step(now: now)
@@ -105,8 +117,13 @@ actor RotationService: Service {
 
     func abort(by actor: AuditActor, now: Date = Date()) async throws {
         guard var rotation = kept.rotation, !rotation.phase.isFinal
-        else { throw RotationRefusal.none }
-        let events = try rotation.abort(now: now)
+        else { throw refuse(RotationRefusal.none, by: actor) }
+        let events: [RotationEvent]
+        do {
+            events = try rotation.abort(now: now)
+        } catch {
+            throw refuse(error, by: actor)
+        }
         try save(rotation, events)
         surroundings.audit(AuditEntry(.rotate, .granted, by: actor, reason: "aborted"))
         await step(now: now)
@@ -226,7 +243,7 @@ enum RotationRefusal: Error, Hashable {
     case lost(String)
 }
 
-extension RotationRefusal: CustomStringConvertible {
+extension RotationRefusal: AuditPrintable {
     var description: String {
         switch self {
         case .underway(let status): "one is under way: \(status)"

@@ -24,7 +24,7 @@ extension StateCore {
             hasMoved = false
             announce(into: &effects)
         }
-        if !isComplete {
+        if !isComplete || !knowsPolicies {
             if !isImpatient, now - startedAt > Self.completionPatience {
                 isImpatient = true
                 tables.releaseHeld()
@@ -63,6 +63,17 @@ extension StateCore {
                 core.synchroniser.announceHeads(over: link.replication, into: &replication)
             }
         }
+    }
+
+    /// Asks everybody for what there is of a cluster's ledger beyond what is here.
+    mutating func catchUp(
+        with cluster: ClusterID, at now: Instant, into effects: inout [StateEffect]
+    ) {
+        guard now >= askedFor[cluster, default: .zero] + Self.askingInterval,
+            cluster == configuration.cluster || peers.contains(where: { $0.id == cluster })
+        else { return }
+        askedFor[cluster] = now
+        announceHeads(into: &effects)
     }
 
     /// Others' word about the own ledger came in, or time passed without.
@@ -105,6 +116,13 @@ extension StateCore {
             writeOwnPrefixes()
             effects.append(.health(.follow(healthPlan(inUse: basis.inUse))))
         }
+        if !knowsPolicies, mayKnowPolicies {
+            knowsPolicies = true
+            store.write {
+                $0.policies.declareComplete()
+                $0.namespaces.declareComplete()
+            }
+        }
         let everybody = [configuration.cluster] + peers.map(\.id)
         // A head that has moved isn't enough: after a restart deltas arrive batch by batch, and what
         // is pruned before the last one is missing from the kernel until it comes.
@@ -126,6 +144,20 @@ extension StateCore {
             $0.identities.declareComplete()
         }
         effects.append(.note(.complete))
+    }
+
+    /// Whether the own cluster's policies are here: from this node's disk, from a publisher or, if
+    /// none answers, from the nodes' reports. Endpoints that start before wait.
+    private var mayKnowPolicies: Bool {
+        guard hasSpoken else { return false }
+        if restoredOwn || isOpen || isComplete { return true }
+        if view.usesReports { return isImpatient }
+        let hasLedger = synchroniser.head(of: configuration.cluster).map { $0.position > .origin }
+        return hasLedger ?? false
+            && links.contains {
+                $0.value.cluster == configuration.cluster
+                    && synchroniser.isCaughtUp(with: $0.key.replication)
+            }
     }
 
     func announce(into effects: inout [StateEffect]) {

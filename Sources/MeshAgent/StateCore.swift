@@ -3,6 +3,7 @@
 import MeshKubernetes
 import MeshLease
 import MeshModel
+import MeshPolicy
 import MeshReachability
 import MeshReplication
 import MeshStore
@@ -28,6 +29,8 @@ struct StateCore {
     /// Peers hear again where this node stands, in case either side lost track.
     static let headsInterval = Duration.seconds(30)
     static let maintenanceInterval = Duration.seconds(1)
+    /// Unknown identities of a cluster are asked for so often at most.
+    static let askingInterval = Duration.milliseconds(250)
     /// A restarted node waits so long for everybody's state; a peer that never says how far it is
     /// must not keep it from tidying up for ever.
     static let completionPatience = Duration.seconds(5)
@@ -53,6 +56,10 @@ struct StateCore {
     var refusals: [ClusterID: [String: String]] = [:]
     var frozen: Set<ClusterID> = []
     var isComplete = false
+    /// When identities of a cluster were asked for.
+    var askedFor: [ClusterID: Instant] = [:]
+    /// Whether the policies' table was declared complete.
+    var knowsPolicies = false
     var drain: DrainDeclaration
     var departure = NodeDeparture()
     var silences: [ClusterID: Silence] = [:]
@@ -302,6 +309,10 @@ extension StateCore {
         realTime: UInt64, into effects: inout [StateEffect]
     ) {
         var records = folder.records
+        for policy in folder.policies.values {
+            let record = PolicyRecord(policy)
+            records[record.key] = record.encoded
+        }
         let node = NodeRecord(
             name: configuration.node.name, outerAddresses: [configuration.underlay],
             podPrefixes: configuration.podPrefixes, zone: configuration.zone,
@@ -309,8 +320,10 @@ extension StateCore {
             isDraining: departure.phase != .serving)
         records[node.key] = node.encoded
         for (object, endpoint) in endpoints {
-            let labels = endpoint.labels.merging(folder.podLabels[object] ?? [:]) { $1 }
-                .limited(to: RecordLimit.labels)
+            let pod = folder.pods[object]
+            let labels = LocalWorkload.reported(
+                endpoint.labels.merging(pod?.labels ?? [:]) { $1 },
+                namedPorts: pod?.namedPorts ?? [], isAudited: pod?.isAudited ?? false)
             let record = EndpointRecord(
                 object: object, node: configuration.node.name, addresses: endpoint.addresses,
                 identity: Identity(rawValue: 0), labels: labels)

@@ -186,6 +186,11 @@ actor StateService: Service {
         endpointsChanged()
     }
 
+    /// A packet came from an identity of this cluster that isn't known here.
+    func catchUp(with cluster: ClusterID) {
+        step { core, effects in core.catchUp(with: cluster, at: .bootNow, into: &effects) }
+    }
+
     func setDraining(_ isDraining: Bool) {
         step { core, effects in
             core.setDrain(

@@ -29,6 +29,12 @@ public enum DatapathCounter: UInt32, Hashable, Sendable, CaseIterable {
     case openingsUnreachable
     /// Other nodes' probes that the kernel answered in the agent's name.
     case probesAnswered
+    /// Verdicts of policies that were told and not enforced.
+    case audited
+    /// Senders that were told of a policy's denial.
+    case denialsAnswered
+    /// Denials beyond those that are answered in a second.
+    case denialsUnanswered
 
     /// Metric label.
     public var label: String {
@@ -49,6 +55,9 @@ public enum DatapathCounter: UInt32, Hashable, Sendable, CaseIterable {
         case .openingsRefused: "openings_refused"
         case .openingsUnreachable: "openings_unreachable"
         case .probesAnswered: "probes_answered"
+        case .audited: "audited"
+        case .denialsAnswered: "denials_answered"
+        case .denialsUnanswered: "denials_unanswered"
         }
     }
 }

@@ -5,9 +5,11 @@ internal import Synchronization
 
 extension Datapath {
     /// Fails over, drains or ramps a cluster for every service at once: one 8-byte store, no system
-    /// call, no lock.
+    /// call, no lock. Verdicts of policies aren't renewed by it, whatever `word` says.
     public func setCluster(_ cluster: ClusterID, _ word: LivenessWord) {
-        core.clusters.publish(word.rawValue, at: Int(cluster.rawValue))
+        core.clusters.update(at: Int(cluster.rawValue)) {
+            word.with(policyGeneration: LivenessWord(rawValue: $0).policyGeneration).rawValue
+        }
     }
 
     /// The same for a node: one 8-byte store. A node that nothing refers to yet starts with `word`
@@ -16,9 +18,8 @@ extension Datapath {
         core.state.withLock { $0.nodes.setWord(word, of: node) }
     }
 
-    public func clusterWord(_ cluster: ClusterID) -> LivenessWord {
-        LivenessWord(rawValue: core.clusters.word(at: Int(cluster.rawValue)))
-    }
+    /// What ``setCluster(_:_:)`` last stored: without the generation of policies.
+    public func clusterWord(_ cluster: ClusterID) -> LivenessWord { core.clusterWord(cluster) }
 
     /// What ``setNode(_:_:)`` last stored; zero where nothing was.
     public func nodeWord(_ node: NodeID) -> LivenessWord {

@@ -28,7 +28,8 @@ extension Datapath {
     }
 
     /// Many endpoints, of different addresses, at once: a system call each to see what the kernel
-    /// holds, and one for all that differ.
+    /// holds, and one for all that differ. Where one has another identity or other policies than
+    /// before, open flows are judged anew.
     ///
     /// - Returns: those that failed. The kernel keeps what it held of them.
     public func apply(_ endpoints: [EndpointEntry]) -> [Address: DatapathError] {
@@ -42,7 +43,9 @@ extension Datapath {
                     failures[endpoint.address] = error
                 }
             }
-            return failures.merging(state.endpoints.apply(entries)) { $1 }
+            let applied = state.endpoints.apply(entries)
+            if applied.changesVerdicts { core.renewVerdicts(clusters: state.nodes.clusters) }
+            return failures.merging(applied.failures) { $1 }
         }
     }
 

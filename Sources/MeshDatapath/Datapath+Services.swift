@@ -61,10 +61,9 @@ extension DatapathCore {
                     nodeIndex: backend.node, node: state.nodes.name(of: backend.node),
                     nodeWord: state.nodes.word(at: backend.node))
             }
-            let clusterWord = LivenessWord(rawValue: clusters.word(at: Int(slice.cluster)))
             return SliceReading(
                 cluster: cluster, tier: slice.tier, weight: slice.weight,
-                clusterWord: clusterWord, backends: backends)
+                clusterWord: clusterWord(cluster), backends: backends)
         }
         return ServiceReading(
             key: key, slot: slot, list: word.list, generation: word.generation,

@@ -18,6 +18,17 @@ public struct MapCapacities: Hashable, Sendable {
     public var prefixes = 16_384
     /// Backends that openings failed at; the least recently used make room.
     public var evidence = 16_384
+    /// Policy sets, number 0 included, which allows all.
+    public var policySets = 65_536
+    /// Peers with verdicts of their own, one for each version of a set and direction. A version that
+    /// replaces another needs room beside it.
+    public var policyPeers = 262_144
+    /// A list takes one, and one for each interval; equal lists are kept once.
+    public var policyIntervals = 1_048_576
+    /// Prefixes that policies tell apart.
+    public var policyBlocks = 65_536
+    /// Peers that lists were made for, by identity and block.
+    public var policyKnown = 131_072
     /// Bytes of the ring buffer of flow events: a power of two, whole pages.
     public var eventBytes = 1 << 20
 
@@ -49,6 +60,15 @@ public struct ProbeResponder: Hashable, Sendable {
     }
 }
 
+/// What the sender of a packet hears that a policy denies. Values are those of
+/// `enum weft_denied_answer`.
+public enum DeniedAnswer: UInt32, Hashable, Sendable, CaseIterable {
+    /// Nothing.
+    case drop = 0
+    /// A TCP reset, or an ICMP error "administratively prohibited"; 1,000 a second on each CPU.
+    case reject = 1
+}
+
 /// What a node's datapath is made with.
 public struct DatapathConfiguration: Hashable, Sendable {
     /// The node it runs on; has index 0.
@@ -66,6 +86,7 @@ public struct DatapathConfiguration: Hashable, Sendable {
     /// Nil answers no probes, and takes off what an earlier agent attached for them.
     public var responder: ProbeResponder?
     public var flowEvents = true
+    public var deniedAnswer = DeniedAnswer.drop
     public var capacities = MapCapacities()
     public var timeouts = ConnectionTimeouts()
 

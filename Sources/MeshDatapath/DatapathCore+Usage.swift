@@ -8,7 +8,8 @@ extension DatapathCore {
     static let countedMaps: Set<String> = [
         MapName.frontends, MapName.services, MapName.lists, MapName.backends, MapName.clusters,
         MapName.nodes, MapName.nodeNames, MapName.outerSources, MapName.endpoints,
-        MapName.prefixes,
+        MapName.prefixes, MapName.policySets, MapName.policyPeers, MapName.policyIntervals,
+        MapName.policyBlocks, MapName.policyKnown,
     ]
 
     /// The maps that this class fills.
@@ -36,6 +37,7 @@ extension DatapathCore {
                 reading(slab.name, "array", 4, MemoryLayout<Element>.size, slab.count, entries)
             }
             let services = state.services
+            let policies = state.policies
             return [
                 keyed(storage.frontends, "hash", services.slots.count),
                 words(storage.services, services.freeSlots.usedCount),
@@ -46,6 +48,11 @@ extension DatapathCore {
                 keyed(storage.outerSources, "hash", state.nodes.sourceCount),
                 keyed(storage.endpoints, "hash", try state.endpoints.count()),
                 keyed(storage.prefixes, "lpm_trie", state.prefixes.count),
+                words(storage.policySets, policies.sets.count),
+                keyed(storage.policyPeers, "hash", policies.peerCount),
+                slab(storage.policyIntervals, policies.lists.usedCount),
+                keyed(storage.policyBlocks, "lpm_trie", policies.blockCount),
+                keyed(storage.policyKnown, "hash", policies.known.count),
             ]
         }
     }

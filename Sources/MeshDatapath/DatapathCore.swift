@@ -21,7 +21,10 @@ public final class DatapathCore: Sendable {
         var nodes: NodeTable
         var endpoints: EndpointTable
         var prefixes: PrefixTable
+        var policies: PolicyTable
         var isReclaiming = false
+
+        var isRetiring: Bool { !services.retired.isEmpty || !policies.retired.isEmpty }
     }
 
     let state: Mutex<State>
@@ -43,13 +46,30 @@ public final class DatapathCore: Sendable {
         state = Mutex(
             State(
                 services: try ServiceTable(storage), nodes: nodes,
-                endpoints: EndpointTable(storage), prefixes: try PrefixTable(storage)))
+                endpoints: EndpointTable(storage), prefixes: try PrefixTable(storage),
+                policies: try PolicyTable(storage)))
         admit(local.cluster)
+        state.withLock { scheduleReclaim(&$0) }
     }
 
     /// Lets a cluster that nobody has said anything about take new flows.
     func admit(_ cluster: ClusterID) {
         clusters.publishIfZero(NodeTable.initialWord.rawValue, at: Int(cluster.rawValue))
+    }
+
+    /// Without the generation of policies, which is none of a verdict on the cluster.
+    func clusterWord(_ cluster: ClusterID) -> LivenessWord {
+        LivenessWord(rawValue: clusters.word(at: Int(cluster.rawValue))).with(policyGeneration: 0)
+    }
+
+    /// Has open flows with these clusters, with any other in use, inside the node and with what is
+    /// outside the mesh judged anew.
+    func renewVerdicts(clusters inUse: Set<ClusterID>) {
+        // A word of zero would stay one that takes no new flows.
+        for cluster in inUse { admit(cluster) }
+        for index in 0..<clusters.count where index == 0 || clusters.word(at: index) != 0 {
+            clusters.update(at: index) { LivenessWord(rawValue: $0).renewingVerdicts.rawValue }
+        }
     }
 
     // MARK: memory that programs may still read
@@ -74,11 +94,23 @@ public final class DatapathCore: Sendable {
         services.release(memory)
     }
 
+    /// The same for what policies no longer use.
+    func reclaim(_ policies: inout PolicyTable) {
+        guard !policies.retired.isEmpty || !policies.awaited.isEmpty else { return }
+        if case .afterReaders = reclamation {
+            do { try Readers.waitForAll() } catch { return }
+        }
+        policies.awaitReaders()
+        policies.releaseAwaited()
+    }
+
     /// Sees to it that retired memory becomes free.
     func scheduleReclaim(_ state: inout State) {
-        guard !state.services.retired.isEmpty, !state.isReclaiming else { return }
+        guard state.isRetiring, !state.isReclaiming else { return }
         switch reclamation {
-        case .immediate: reclaim(&state.services)
+        case .immediate:
+            reclaim(&state.services)
+            reclaim(&state.policies)
         case .afterReaders:
             state.isReclaiming = true
             Self.queue.asyncAfter(deadline: .now() + .milliseconds(Self.gatherMilliseconds)) {
@@ -88,15 +120,19 @@ public final class DatapathCore: Sendable {
     }
 
     private func reclaimInBackground() {
-        let memory = state.withLock { state in
+        let services = state.withLock { state in
             state.isReclaiming = false
+            state.policies.awaitReaders()
             return state.services.takeRetired()
         }
         do {
             try Readers.waitForAll()
         } catch {
-            return state.withLock { $0.services.keepRetired(memory) }
+            return state.withLock { $0.services.keepRetired(services) }
         }
-        state.withLock { $0.services.release(memory) }
+        state.withLock { state in
+            state.services.release(services)
+            state.policies.releaseAwaited()
+        }
     }
 }

@@ -69,6 +69,7 @@ extension weft_endpoint {
         var flags: UInt32 = 0
         if entry.local != nil { flags |= WEFT_ENDPOINT_LOCAL.rawValue }
         if entry.isIsolated { flags |= WEFT_ENDPOINT_ISOLATED.rawValue }
+        if entry.isAudited { flags |= WEFT_ENDPOINT_AUDIT.rawValue }
         // The kernel copies the MAC as six bytes in memory order.
         let mac = entry.local?.mac.rawValue ?? 0
         self.init(

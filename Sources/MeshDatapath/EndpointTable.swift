@@ -7,21 +7,35 @@ internal import MeshStore
 /// Workload addresses of the whole mesh. The kernel's map is the only copy.
 struct EndpointTable: Sendable {
     private let map: any KeyedMap<weft_address, weft_endpoint>
+    /// Since verdicts were last renewed: who comes next may have an address that flows remember.
+    private var hasRemoved = false
 
     init(_ storage: Storage) { map = storage.endpoints }
 
     /// Writes what the kernel doesn't hold yet.
     ///
     /// - Parameter entries: each with its node's index.
-    /// - Returns: those that failed. The kernel keeps what it held of them.
-    func apply(_ entries: [(entry: EndpointEntry, node: UInt32)]) -> [Address: DatapathError] {
+    /// - Returns: those that failed, of which the kernel keeps what it held; and whether open flows
+    ///   may have another verdict now.
+    mutating func apply(
+        _ entries: [(entry: EndpointEntry, node: UInt32)]
+    ) -> (failures: [Address: DatapathError], changesVerdicts: Bool) {
         var failures: [Address: DatapathError] = [:]
+        var changesVerdicts = false
         var writes: [(key: weft_address, value: weft_endpoint)] = []
         for (entry, node) in entries {
             let key = weft_address(entry.address)
             let value = weft_endpoint(entry, node: node)
             do throws(DatapathError) {
-                if let held = try map.lookup(key), isSame(held, value) { continue }
+                if let held = try map.lookup(key) {
+                    if isSame(held, value) { continue }
+                    changesVerdicts =
+                        changesVerdicts || held.identity != value.identity
+                        || held.policy_set != value.policy_set || held.flags != value.flags
+                } else if hasRemoved || entry.local != nil {
+                    // While there was no row, nobody's policies were asked.
+                    changesVerdicts = true
+                }
                 writes.append((key, value))
             } catch {
                 failures[entry.address] = error
@@ -29,15 +43,22 @@ struct EndpointTable: Sendable {
         }
         let refused = map.update(writes) { "adding endpoint \(Address(writes[$0].key))" }
         for (index, error) in refused { failures[Address(writes[index].key)] = error }
-        return failures
+        if changesVerdicts { hasRemoved = false }
+        return (failures, changesVerdicts)
     }
 
-    func remove(_ address: Address) throws(DatapathError) {
+    mutating func remove(_ address: Address) throws(DatapathError) {
         try map.delete(weft_address(address))
+        hasRemoved = true
     }
 
     func addresses() throws(DatapathError) -> [Address] {
         try map.keys().map { Address($0) }
+    }
+
+    /// Policy sets that some endpoint has.
+    func policySets() throws(DatapathError) -> Set<UInt32> {
+        Set(try map.elements().map(\.value.policy_set))
     }
 
     func count() throws(DatapathError) -> Int { try map.keys().count }

@@ -27,14 +27,16 @@ public struct EndpointEntry: Hashable, Sendable {
     public let node: NodeID
     /// Set for endpoints of this node.
     public let local: LocalInterface?
-    /// 0 allows all.
+    /// 0 allows all; else what ``Datapath/newPolicySet()`` returned.
     public let policySet: UInt32
     /// Drops everything to and from it: its programs are not in place yet.
     public let isIsolated: Bool
+    /// What its policy set denies is told as ``FlowEvent/Kind/audited``, and let through.
+    public let isAudited: Bool
 
     public init(
         address: Address, identity: Identity, node: NodeID, local: LocalInterface?,
-        policySet: UInt32 = 0, isIsolated: Bool = false
+        policySet: UInt32 = 0, isIsolated: Bool = false, isAudited: Bool = false
     ) {
         self.address = address
         self.identity = identity
@@ -42,5 +44,6 @@ public struct EndpointEntry: Hashable, Sendable {
         self.local = local
         self.policySet = policySet
         self.isIsolated = isIsolated
+        self.isAudited = isAudited
     }
 }

@@ -12,6 +12,8 @@ public struct FlowEvent: Hashable, Sendable {
         case denied = 3
         case dropped = 4
         case reset = 5
+        /// A policy denies it, and it was let through: the endpoint is only audited.
+        case audited = 6
     }
 
     public let kind: Kind
@@ -32,11 +34,13 @@ public struct FlowEvent: Hashable, Sendable {
     public let bytes: UInt64
     /// Index of the interface where the packet came in.
     public let interface: UInt32
+    /// What decided, if a policy did: of what is denied, audited or dropped as `unknown_identity`.
+    public let policy: FlowPolicy?
 
     public init(
         kind: Kind, nanoseconds: UInt64, transport: UInt8, source: FlowSide,
         destination: FlowSide, frontend: FlowAddress?, cluster: ClusterID?, reason: DropReason?,
-        packets: UInt64, bytes: UInt64, interface: UInt32
+        packets: UInt64, bytes: UInt64, interface: UInt32, policy: FlowPolicy? = nil
     ) {
         self.kind = kind
         self.nanoseconds = nanoseconds
@@ -49,6 +53,28 @@ public struct FlowEvent: Hashable, Sendable {
         self.packets = packets
         self.bytes = bytes
         self.interface = interface
+        self.policy = policy
+    }
+}
+
+/// The interval that decided on a flow.
+public struct FlowPolicy: Hashable, Sendable {
+    /// Raw values are those of `enum weft_direction`.
+    public enum Direction: UInt8, Hashable, Sendable, CaseIterable {
+        /// By the set of the connection's opener, who isn't the packet's source when it is an answer.
+        case egress = 0
+        case ingress = 1
+    }
+
+    /// What ``Datapath/publishPolicy(_:as:)`` returned; 0 when the set has no version.
+    public let version: UInt32
+    public let rule: Int32
+    public let direction: Direction
+
+    public init(version: UInt32, rule: Int32, direction: Direction) {
+        self.version = version
+        self.rule = rule
+        self.direction = direction
     }
 }
 
@@ -92,6 +118,19 @@ extension FlowEvent {
             frontend: frontend.address == .unspecified ? nil : frontend,
             cluster: ClusterID(rawValue: event.cluster),
             reason: event.reason == 0 ? nil : DropReason(rawValue: event.reason),
-            packets: event.packets, bytes: event.bytes, interface: event.ifindex)
+            packets: event.packets, bytes: event.bytes, interface: event.ifindex,
+            policy: FlowPolicy(event))
+    }
+}
+
+extension FlowPolicy {
+    /// Nil for events that no policy decided.
+    init?(_ event: weft_event) {
+        let isDecided =
+            [WEFT_EVENT_DENIED, WEFT_EVENT_AUDITED].contains { $0.rawValue == event.type }
+            || UInt32(event.reason) == WEFT_DROP_UNKNOWN_IDENTITY.rawValue
+        guard isDecided, let direction = Direction(rawValue: event.policy_direction)
+        else { return nil }
+        self.init(version: event.policy_version, rule: event.policy_rule, direction: direction)
     }
 }

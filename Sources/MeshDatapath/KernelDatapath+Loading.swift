@@ -7,6 +7,7 @@ internal import MeshModel
 /// Names of the programs in the object.
 enum ProgramName {
     static let fromEndpoint = "weft_from_endpoint"
+    static let toEndpoint = "weft_to_endpoint"
     static let fromOverlay = "weft_from_overlay"
     static let fromUnderlay = "weft_from_underlay"
     static let sendBeat = "weft_send_beat"
@@ -67,7 +68,9 @@ extension MapCapacities {
             (MapName.endpoints, endpoints), (MapName.connections, connections),
             (MapName.affinity, affinities), (MapName.udpPeers, udpPeers),
             (MapName.prefixes, prefixes), (MapName.evidence, evidence),
-            (MapName.events, eventBytes),
+            (MapName.policySets, policySets), (MapName.policyPeers, policyPeers),
+            (MapName.policyIntervals, policyIntervals), (MapName.policyBlocks, policyBlocks),
+            (MapName.policyKnown, policyKnown), (MapName.events, eventBytes),
         ]
     }
 }
@@ -88,6 +91,7 @@ extension weft_config {
         tcp_idle_nanoseconds = nanoseconds(configuration.timeouts.tcpIdle)
         tcp_opening_nanoseconds = nanoseconds(configuration.timeouts.tcpOpening)
         other_idle_nanoseconds = nanoseconds(configuration.timeouts.otherIdle)
+        denied_answer = configuration.deniedAnswer.rawValue
         health_port = (configuration.responder?.port ?? 0).bigEndian
     }
 }
@@ -119,6 +123,16 @@ extension Storage {
                 try ArrayMap(try object.map(named: MapName.clusterSettings)), writes),
             evidence: KernelMap(try HashMap(try object.map(named: MapName.evidence)), writes),
             responder: KernelWords(
-                try MappedArray(try object.map(named: MapName.responder)), writes))
+                try MappedArray(try object.map(named: MapName.responder)), writes),
+            policySets: KernelWords(
+                try MappedArray(try object.map(named: MapName.policySets)), writes),
+            policyPeers: KernelMap(
+                try HashMap(try object.map(named: MapName.policyPeers)), writes),
+            policyIntervals: KernelSlab(
+                try MappedArray(try object.map(named: MapName.policyIntervals)), writes),
+            policyBlocks: KernelMap(
+                try LongestPrefixMap(try object.map(named: MapName.policyBlocks)), writes),
+            policyKnown: KernelMap(
+                try HashMap(try object.map(named: MapName.policyKnown)), writes))
     }
 }

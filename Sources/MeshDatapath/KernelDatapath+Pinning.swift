@@ -18,8 +18,14 @@ struct PinLayout: Sendable {
 
     private static let endpointPrefix = "endpoint-"
 
+    /// from-endpoint's; an interface with a link of to-endpoint has one of these, too.
     func endpointLink(_ interface: UInt32) -> String {
         "\(links)/\(Self.endpointPrefix)\(interface)"
+    }
+
+    /// to-endpoint's.
+    func endpointEgressLink(_ interface: UInt32) -> String {
+        "\(links)/to-\(Self.endpointPrefix)\(interface)"
     }
 
     /// Interfaces that an earlier process attached to, whether they still exist or not.
@@ -102,21 +108,20 @@ extension KernelDatapath {
             _ = try object.program(named: name).attach(
                 to: cgroup, pinnedAt: pins.socketLink(name))
         }
-        let program = try object.program(named: ProgramName.fromEndpoint)
+        let programs = try EndpointPrograms.of(object)
         for interface in try pins.endpointInterfaces() {
-            let path = pins.endpointLink(interface)
-            if try Link.isAttached(pinnedAt: path) {
-                _ = try program.attach(toInterface: interface, .ingress, pinnedAt: path)
+            if try Link.isAttached(pinnedAt: pins.endpointLink(interface)) {
+                try programs.attach(to: interface, pins)
             } else {
-                try Link.detach(pinnedAt: path)
+                try Link.detach(pinnedAt: pins.endpointEgressLink(interface))
+                try Link.detach(pinnedAt: pins.endpointLink(interface))
             }
         }
     }
 
     public func attach(endpointInterface interface: UInt32) throws(DatapathError) {
         do {
-            _ = try fromEndpoint.attach(
-                toInterface: interface, .ingress, pinnedAt: pins.endpointLink(interface))
+            try endpointPrograms.attach(to: interface, pins)
         } catch {
             throw .kernel(error)
         }
@@ -124,8 +129,7 @@ extension KernelDatapath {
 
     public func detach(endpointInterface interface: UInt32) throws(DatapathError) {
         do {
-            try Link.detach(
-                interface: interface, .ingress, pinnedAt: pins.endpointLink(interface))
+            try EndpointPrograms.detach(from: interface, pins)
         } catch {
             throw .kernel(error)
         }

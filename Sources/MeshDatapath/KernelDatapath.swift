@@ -12,7 +12,7 @@ public final class KernelDatapath: Datapath {
     public let core: DatapathCore
     public let beats: OverlayBeats
     let pins: PinLayout
-    let fromEndpoint: Program
+    let endpointPrograms: EndpointPrograms
     private let countersMap: PerCPUArrayMap<weft_count>
     private let connectionsMap: HashMap<weft_connection_key, weft_connection>
     private let events: Mutex<RingBuffer>
@@ -43,7 +43,7 @@ public final class KernelDatapath: Datapath {
         let storage = try Storage.inKernel(object, try nodeNames.reopened(), writes)
         let core = try DatapathCore(
             storage, local: configuration.node, writes: writes, reclamation: .afterReaders)
-        let program = try object.program(named: ProgramName.fromEndpoint)
+        let programs = try EndpointPrograms.of(object)
         let counters = try PerCPUArrayMap<weft_count>(try object.map(named: MapName.counters))
         let connections = try HashMap<weft_connection_key, weft_connection>(
             try object.map(named: MapName.connections))
@@ -55,13 +55,13 @@ public final class KernelDatapath: Datapath {
             try Self.attach(object, configuration, pins)
         }
         self.init(
-            core, pins, program, counters, connections, events, beats,
+            core, pins, programs, counters, connections, events, beats,
             observed: try Self.observedMaps(object))
     }
 
     // Nothing throws here: see the note in BPFMap.
     private init(
-        _ core: DatapathCore, _ pins: PinLayout, _ program: consuming Program,
+        _ core: DatapathCore, _ pins: PinLayout, _ programs: consuming EndpointPrograms,
         _ counters: consuming PerCPUArrayMap<weft_count>,
         _ connections: consuming HashMap<weft_connection_key, weft_connection>,
         _ events: consuming RingBuffer, _ beats: OverlayBeats, observed: [MapReading]
@@ -70,7 +70,7 @@ public final class KernelDatapath: Datapath {
         self.beats = beats
         self.pins = pins
         self.observed = observed
-        fromEndpoint = program
+        endpointPrograms = programs
         countersMap = counters
         connectionsMap = connections
         eventDescriptor = events.pollDescriptor

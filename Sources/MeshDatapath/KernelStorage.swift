@@ -14,6 +14,7 @@ protocol KernelKeyedMap<Key, Value>: ~Copyable, Sendable {
     func put(_ key: Key, _ value: Value) throws(BPFError)
     func put(_ elements: ArraySlice<(key: Key, value: Value)>) throws(BatchFailure)
     func delete(_ key: Key) throws(BPFError) -> Bool
+    func remove(_ keys: [Key]) throws(BPFError)
     func keys() throws(BPFError) -> [Key]
     func elements() throws(BPFError) -> [(key: Key, value: Value)]
 }
@@ -24,6 +25,8 @@ extension HashMap: KernelKeyedMap {
     func put(_ elements: ArraySlice<(key: Key, value: Value)>) throws(BatchFailure) {
         try update(contentsOf: elements)
     }
+
+    func remove(_ keys: [Key]) throws(BPFError) { try delete(keys) }
 
     func elements() throws(BPFError) -> [(key: Key, value: Value)] {
         var elements: [(key: Key, value: Value)] = []
@@ -40,6 +43,10 @@ extension LongestPrefixMap: KernelKeyedMap {
 
     func put(_ elements: ArraySlice<(key: Key, value: Value)>) throws(BatchFailure) {
         try update(contentsOf: elements)
+    }
+
+    func remove(_ keys: [Key]) throws(BPFError) {
+        for key in keys { try delete(key) }
     }
 
     func keys() throws(BPFError) -> [Key] { try elements().map(\.key) }
@@ -95,6 +102,12 @@ final class KernelMap<Map: KernelKeyedMap & ~Copyable>: KeyedMap {
     func delete(_ key: Map.Key) throws(DatapathError) {
         do { _ = try map.delete(key) } catch { throw .kernel(error) }
         writes.add(to: name)
+    }
+
+    func delete(_ keys: [Map.Key]) throws(DatapathError) {
+        guard !keys.isEmpty else { return }
+        do { try map.remove(keys) } catch { throw .kernel(error) }
+        writes.add(keys.count, to: name)
     }
 
     func keys() throws(DatapathError) -> [Map.Key] {
@@ -169,5 +182,14 @@ final class KernelWords: WordArray {
 
     func publishIfZero(_ word: UInt64, at index: Int) {
         if array.publishIfZero(word, at: index) { writes.add(to: name) }
+    }
+
+    func update(at index: Int, _ change: (UInt64) -> UInt64) {
+        var held = array.word(at: index)
+        while true {
+            let wanted = change(held)
+            guard wanted != held else { return }
+            if array.exchange(&held, by: wanted, at: index) { return writes.add(to: name) }
+        }
     }
 }

@@ -57,6 +57,10 @@ final class MemoryMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & 
         writes.add(to: name)
     }
 
+    func delete(_ keys: [Key]) {
+        for key in keys { delete(key) }
+    }
+
     func keys() -> [Key] { contents.withLock { $0.values.map(\.key) } }
     func elements() -> [(key: Key, value: Value)] { contents.withLock { Array($0.values) } }
 }
@@ -64,24 +68,38 @@ final class MemoryMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & 
 final class MemoryArray<Element: BitwiseCopyable & Sendable>: ElementArray, Slab {
     let name: String
     let count: Int
+    private let zero: Element
     private let writes: WriteCounter
-    private let contents: Mutex<[Element]>
+    /// As far as anything was stored; what lies behind is zero.
+    private let contents = Mutex<[Element]>([])
 
     init(_ name: String, count: Int, zero: Element, writes: WriteCounter) {
         self.name = name
         self.count = count
+        self.zero = zero
         self.writes = writes
-        contents = Mutex(Array(repeating: zero, count: count))
     }
 
-    func load(_ index: Int) -> Element { contents.withLock { $0[index] } }
+    func load(_ index: Int) -> Element { load(index..<index + 1)[0] }
 
-    func load(_ range: Range<Int>) -> [Element] { contents.withLock { Array($0[range]) } }
+    func load(_ range: Range<Int>) -> [Element] {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        return contents.withLock { contents in
+            range.map { $0 < contents.count ? contents[$0] : zero }
+        }
+    }
 
     func store(_ element: Element, at index: Int) { store([element], at: index) }
 
     func store(_ elements: [Element], at start: Int) {
-        contents.withLock { $0.replaceSubrange(start..<start + elements.count, with: elements) }
+        let end = start + elements.count
+        precondition(start >= 0 && end <= count)
+        contents.withLock { contents in
+            if contents.count < end {
+                contents += Array(repeating: zero, count: end - contents.count)
+            }
+            contents.replaceSubrange(start..<end, with: elements)
+        }
         writes.add(elements.count, to: name)
     }
 }
@@ -114,6 +132,15 @@ final class MemoryWords: WordArray {
         }
         if isStored { writes.add(to: name) }
     }
+
+    func update(at index: Int, _ change: (UInt64) -> UInt64) {
+        let isChanged = contents.withLock { contents in
+            let held = contents[index]
+            contents[index] = change(held)
+            return contents[index] != held
+        }
+        if isChanged { writes.add(to: name) }
+    }
 }
 
 extension Storage {
@@ -144,6 +171,17 @@ extension Storage {
                 writes: writes),
             evidence: MemoryMap(MapName.evidence, capacity: capacities.evidence, writes: writes),
             responder: MemoryWords(
-                MapName.responder, count: Int(WEFT_RESPONDER_WORDS.rawValue), writes: writes))
+                MapName.responder, count: Int(WEFT_RESPONDER_WORDS.rawValue), writes: writes),
+            policySets: MemoryWords(
+                MapName.policySets, count: capacities.policySets, writes: writes),
+            policyPeers: MemoryMap(
+                MapName.policyPeers, capacity: capacities.policyPeers, writes: writes),
+            policyIntervals: MemoryArray(
+                MapName.policyIntervals, count: capacities.policyIntervals, zero: 0,
+                writes: writes),
+            policyBlocks: MemoryMap(
+                MapName.policyBlocks, capacity: capacities.policyBlocks, writes: writes),
+            policyKnown: MemoryMap(
+                MapName.policyKnown, capacity: capacities.policyKnown, writes: writes))
     }
 }

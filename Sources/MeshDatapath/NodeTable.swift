@@ -106,6 +106,9 @@ struct NodeTable: Sendable {
         words.publish(word.moved(by: moves[index, default: 0]).rawValue, at: Int(index))
     }
 
+    /// Of all nodes that have an index.
+    var clusters: Set<ClusterID> { Set(indexes.keys.map(\.cluster)) }
+
     /// Nodes that have an index.
     var count: Int { nodes.count }
     var sourceCount: Int { sources.values.reduce(0) { $0 + $1.count } }

@@ -62,6 +62,8 @@ public struct ConnectionReading: Hashable, Sendable {
         public static let translated = Flags(rawValue: 1 << 5)
         /// The opener is on another node.
         public static let fromOverlay = Flags(rawValue: 1 << 7)
+        /// The remote side is outside the mesh, or reached through the host's address translation.
+        public static let throughHost = Flags(rawValue: 1 << 11)
     }
 
     public struct Side: Hashable, Sendable {
@@ -79,7 +81,7 @@ public struct ConnectionReading: Hashable, Sendable {
     public let replier: Side
     /// What the opener asked for, nil without translation.
     public let frontend: FlowAddress?
-    /// Of the remote side; the own one when both are here.
+    /// Of the remote side; the own one when both are here, nil outside the mesh.
     public let cluster: ClusterID?
     /// Index of the remote side's node; 65,536 when the agent knew none.
     public let nodeIndex: UInt32

@@ -24,6 +24,8 @@ protocol KeyedMap<Key, Value>: Sendable {
         -> [Int: DatapathError]
     /// Deleting what is gone is success and counts as a write.
     func delete(_ key: Key) throws(DatapathError)
+    /// As one after the other, as far as the error.
+    func delete(_ keys: [Key]) throws(DatapathError)
     func keys() throws(DatapathError) -> [Key]
     func elements() throws(DatapathError) -> [(key: Key, value: Value)]
 }
@@ -57,6 +59,11 @@ protocol WordArray: Sendable {
     func publish(_ word: UInt64, at index: Int)
     /// Stores only where the word is zero.
     func publishIfZero(_ word: UInt64, at index: Int)
+    /// Stores what `change` makes of the word, as one step whoever else changes it; nothing if it
+    /// makes the same.
+    ///
+    /// - Parameter change: called again when another was faster.
+    func update(at index: Int, _ change: (UInt64) -> UInt64)
 }
 
 /// A node's name in the map that remembers indexes: 253 bytes at most, zeros behind.
@@ -84,4 +91,9 @@ struct Storage: Sendable {
     let evidence: any KeyedMap<weft_evidence_key, weft_evidence>
     /// By `enum weft_responder_word`.
     let responder: any WordArray
+    let policySets: any WordArray
+    let policyPeers: any KeyedMap<weft_policy_peer_key, UInt64>
+    let policyIntervals: any Slab<UInt64>
+    let policyBlocks: any KeyedMap<weft_policy_block_key, UInt32>
+    let policyKnown: any KeyedMap<weft_policy_known_key, UInt32>
 }

@@ -25,28 +25,66 @@ public struct FrontendTarget: ReconcileTarget {
     public func delete(_ key: FrontendKey) throws { try datapath.removeFrontend(key) }
 }
 
+/// What policies say to an endpoint of this node.
+public struct EndpointPlacement: Hashable, Sendable {
+    public let policySet: UInt32
+    /// What its policies deny is reported, and let through.
+    public let isAudited: Bool
+
+    public init(policySet: UInt32, isAudited: Bool = false) {
+        self.policySet = policySet
+        self.isAudited = isAudited
+    }
+}
+
 /// Workload addresses.
 public struct EndpointTarget: ReconcileTarget {
     public typealias Rows = EndpointRows
 
-    private let datapath: any Datapath
+    /// An endpoint of this node that nobody has said yet which policies it has: it stays without its
+    /// row, and so reaches nobody.
+    public struct Unplaced: Error, CustomStringConvertible {
+        public static let sentence = "it waits for its policies"
+        public var description: String { Self.sentence }
+    }
 
-    public init(_ datapath: any Datapath) { self.datapath = datapath }
+    private let datapath: any Datapath
+    /// Of this node's endpoints.
+    public var placements: [Address: EndpointPlacement]
+
+    public init(_ datapath: any Datapath, placements: [Address: EndpointPlacement] = [:]) {
+        self.datapath = datapath
+        self.placements = placements
+    }
 
     public func realised() throws -> [Address] { try datapath.endpointAddresses() }
 
-    public func update(_ row: EndpointRow) throws { try datapath.apply(EndpointEntry(row)) }
+    public func update(_ row: EndpointRow) throws {
+        guard let entry = EndpointEntry(row, placements) else { throw Unplaced() }
+        try datapath.apply(entry)
+    }
 
     public func update(_ rows: [EndpointRow]) -> [RowFailure<EndpointRow>] {
-        datapath.apply(rows.map(EndpointEntry.init)).map { RowFailure(key: $0, error: $1) }
+        let entries = rows.compactMap { EndpointEntry($0, placements) }
+        var failures = datapath.apply(entries).map { RowFailure<EndpointRow>(key: $0, error: $1) }
+        guard entries.count < rows.count else { return failures }
+        for row in rows where row.local != nil && placements[row.address] == nil {
+            failures.append(RowFailure(key: row.address, error: Unplaced()))
+        }
+        return failures
     }
 
     public func delete(_ key: Address) throws { try datapath.removeEndpoint(key) }
 }
 
 extension EndpointEntry {
-    fileprivate init(_ row: EndpointRow) {
-        self.init(address: row.address, identity: row.identity, node: row.node, local: row.local)
+    /// Nil for an endpoint of this node without a placement.
+    fileprivate init?(_ row: EndpointRow, _ placements: [Address: EndpointPlacement]) {
+        let placement = row.local.flatMap { _ in placements[row.address] }
+        guard row.local == nil || placement != nil else { return nil }
+        self.init(
+            address: row.address, identity: row.identity, node: row.node, local: row.local,
+            policySet: placement?.policySet ?? 0, isAudited: placement?.isAudited ?? false)
     }
 }
 

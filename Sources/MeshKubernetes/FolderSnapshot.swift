@@ -7,7 +7,7 @@ public import MeshPolicy
 public struct FolderSnapshot: Hashable, Sendable {
     /// Encoded ``NamespaceRecord``s, ``ServiceRecord``s and ``SliceRecord``s.
     public internal(set) var records: [RecordKey: [UInt8]] = [:]
-    public internal(set) var podLabels: [ObjectName: Labels] = [:]
+    public internal(set) var pods: [ObjectName: PodManifest] = [:]
     public internal(set) var nodeLabels: [String: Labels] = [:]
     public internal(set) var policies: [PolicyName: Policy] = [:]
     /// By file and line. What a file with a problem last said without one is in force.

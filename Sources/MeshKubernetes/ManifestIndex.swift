@@ -114,7 +114,7 @@ struct ManifestIndex: Sendable {
         }
         switch content {
         case .record(let key, let encoded): return set(key, encoded, in: &snapshot.records)
-        case .pod(let name, let labels): return set(name, labels, in: &snapshot.podLabels)
+        case .pod(let name, let pod): return set(name, pod, in: &snapshot.pods)
         case .node(let name, let labels): return set(name, labels, in: &snapshot.nodeLabels)
         case .policy(let policy): return set(policy.name, policy, in: &snapshot.policies)
         }

@@ -7,7 +7,7 @@ import MeshPolicy
 struct ManifestObject: Hashable {
     enum Content: Hashable {
         case record(RecordKey, encoded: [UInt8])
-        case pod(ObjectName, Labels)
+        case pod(ObjectName, PodManifest)
         case node(String, Labels)
         case policy(Policy)
     }
@@ -45,7 +45,7 @@ extension ManifestObject {
         case ("EndpointSlice", _):
             throw try root["apiVersion"].fault("is \(version); must be discovery.k8s.io/v1")
         case ("Pod", "v1"):
-            content = .pod(try ObjectName(manifest: root), try objectLabels(of: root))
+            content = .pod(try ObjectName(manifest: root), try PodManifest(root))
         case ("Node", "v1"):
             content = .node(try clusterScopedName(of: root), try objectLabels(of: root))
         default:
@@ -95,12 +95,13 @@ func clusterScopedName(of root: ManifestField) throws(ManifestFault) -> String {
     return name
 }
 
-private func objectLabels(of root: ManifestField) throws(ManifestFault) -> Labels {
+func objectLabels(of root: ManifestField) throws(ManifestFault) -> Labels {
     try root["metadata"]["labels"].strings(max: RecordLimit.labels)
 }
 
 extension NamespaceRecord {
     fileprivate init(manifest root: ManifestField) throws(ManifestFault) {
+        _ = try root["metadata"]["annotations"].isAudited()
         self.init(
             name: try clusterScopedName(of: root), labels: try objectLabels(of: root),
             // Others, such as kubectl's copy of the whole object, would only be carried around.

@@ -19,8 +19,8 @@ public enum Verdict: UInt8, Sendable, CaseIterable, Codable {
 
 /// The 8-byte word of a cluster or node in the kernel: one store fails over, drains or ramps.
 ///
-/// Bits 0...7 verdict, 8...15 weight (0 takes no new flow), 32...63 generation. Weights are relative,
-/// unitless. The generation changes whenever open flows must look again: on each death, each return
+/// Bits 0...7 verdict, 8...15 weight (0 takes no new flow), 16...31 generation of policies, 32...63
+/// generation. Weights are relative, unitless. The generation changes whenever open flows must look again: on each death, each return
 /// and each change of a node's outer address.
 public struct LivenessWord: RawRepresentable, Hashable, Sendable {
     public let rawValue: UInt64
@@ -34,4 +34,14 @@ public struct LivenessWord: RawRepresentable, Hashable, Sendable {
     public var verdict: Verdict? { Verdict(rawValue: UInt8(truncatingIfNeeded: rawValue)) }
     public var weight: UInt8 { UInt8(truncatingIfNeeded: rawValue >> 8) }
     public var generation: UInt32 { UInt32(truncatingIfNeeded: rawValue >> 32) }
+
+    /// Of a cluster: changes whenever policies' verdicts on open flows must be taken again.
+    public var policyGeneration: UInt16 { UInt16(truncatingIfNeeded: rawValue >> 16) }
+
+    public func with(policyGeneration: UInt16) -> LivenessWord {
+        LivenessWord(rawValue: rawValue & ~0xffff_0000 | UInt64(policyGeneration) << 16)
+    }
+
+    /// The same belief with the next generation of policies.
+    public var renewingVerdicts: LivenessWord { with(policyGeneration: policyGeneration &+ 1) }
 }

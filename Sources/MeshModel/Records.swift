@@ -25,6 +25,7 @@ public enum RecordKind: String, Hashable, Comparable, Sendable, CaseIterable {
     case deny
     case authority
     case receipt
+    case policy
 
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }

@@ -96,6 +96,15 @@ public struct PolicyBook: Sendable {
             reason: reason(verdict.reason))
     }
 
+    /// What a ``VerdictInterval/reasonCode`` stands for; `noPolicy` for a code of another book.
+    public func reason(code: Int32) -> PolicyReason {
+        let code = ReasonCode(rawValue: code)
+        let isOwn =
+            code.rule.map { Int($0) < rules.count }
+            ?? code.section.map { Int($0) < sections.count } ?? true
+        return isOwn ? reason(code) : .noPolicy
+    }
+
     private func reason(_ code: ReasonCode) -> PolicyReason {
         if let number = code.rule {
             let rule = rules[Int(number)]

@@ -60,16 +60,20 @@ extension RuleReference: CustomStringConvertible {
 extension PolicyDecision: CustomStringConvertible {
     /// `denied: NetworkPolicy shop/db isolates it and no rule accepts`.
     public var description: String {
-        let why =
-            switch reason {
-            case .rule(let rule): "\(rule)"
-            case .isolated(let policy): "\(policy) isolates it and no rule accepts"
-            case .noPolicy: "no policy decides"
-            case .undetermined: "a rule may deny it that asks who the peer is"
-            case .ownNode: "it comes from the endpoint's own node"
-            case .itself: "it stays within the endpoint"
-            }
-        return "\(allows ? "allowed" : "denied"): \(why)"
+        "\(allows ? "allowed" : "denied"): \(reason)"
             + (dependsOnPeer ? "; the peer isn't known yet" : "")
+    }
+}
+
+extension PolicyReason: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .rule(let rule): "\(rule)"
+        case .isolated(let policy): "\(policy) isolates it and no rule accepts"
+        case .noPolicy: "no policy decides"
+        case .undetermined: "a rule may deny it that asks who the peer is"
+        case .ownNode: "it comes from the endpoint's own node"
+        case .itself: "it stays within the endpoint"
+        }
     }
 }

@@ -52,6 +52,12 @@ extension PolicyBook {
             sections: selecting, namedPorts: asksForNames ? subject.namedPorts : [])
     }
 
+    /// Policies that select an endpoint, in the order in which they decide.
+    public func policies(selecting subject: Principal) -> [PolicyName] {
+        Set(subjectIndex.selecting(subject).map { sections[Int($0)].policy }).sorted()
+            .map { policies[$0].name }
+    }
+
     /// - Parameter prefix: the class of the peer's address.
     /// - Complexity: an index look-up for each of the peer's labels and each length of prefix.
     public func matches(of peer: PolicyPeer, in prefix: Prefix?) -> PeerMatches {

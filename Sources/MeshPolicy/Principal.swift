@@ -4,6 +4,9 @@ public import MeshModel
 
 /// A port that a workload names, as its containers declare it.
 public struct NamedPort: Hashable, Comparable, Sendable {
+    /// Characters of a name (IANA service names, RFC 6335).
+    public static let nameMaximum = 15
+
     public let name: String
     public let transport: TransportProtocol
     /// Host byte order.

@@ -41,6 +41,8 @@ public struct VerdictInterval: Hashable, Sendable {
     let verdict: Verdict
 
     public var allows: Bool { verdict.allows }
+    /// For ``PolicyBook/reason(code:)`` of the book that it comes from.
+    public var reasonCode: Int32 { verdict.reason.rawValue }
     /// Denied as long as the peer isn't known, and perhaps allowed then.
     public var dependsOnPeer: Bool { verdict.dependsOnPeer }
 }

@@ -47,8 +47,11 @@ public struct Reconciler<Target: ReconcileTarget & ~Copyable>: ~Copyable {
     ///   - now: for back-off only.
     ///   - full: updates every row, changed or not, and prunes: repairs what others did to the
     ///     target.
-    public mutating func pass(_ store: MeshStore, now: Instant, full: Bool = false) -> PassResult {
-        let current = store.snapshot()[keyPath: table]
+    ///   - tables: a snapshot of the store's that others go by, too; nil: as they are now.
+    public mutating func pass(
+        _ store: MeshStore, now: Instant, full: Bool = false, tables: MeshTables? = nil
+    ) -> PassResult {
+        let current = (tables ?? store.snapshot())[keyPath: table]
         let changed = full ? nil : current.changedKeys(since: revision)
         if changed == nil { needsPrune = true }
         let isWhole = changed == nil || retryOfAll.isDue(at: now)

@@ -21,6 +21,7 @@ public struct EndpointRows: ReconciledTable {
     private struct Detail: Equatable {
         let object: ObjectName?
         let local: LocalInterface?
+        let workload: LocalWorkload?
     }
 
     public init() {}
@@ -69,8 +70,8 @@ public struct EndpointRows: ReconciledTable {
     public mutating func upsert(_ row: EndpointRow) -> Bool {
         let former = self[packed: row.address]
         if let former, self.row(row.address, former) == row { return false }
-        let detail = Detail(object: row.object, local: row.local)
-        let isPlain = row.object == nil && row.local == nil
+        let detail = Detail(object: row.object, local: row.local, workload: row.workload)
+        let isPlain = row.object == nil && row.local == nil && row.workload == nil
         if !isPlain || !details.isEmpty { details[row.address] = isPlain ? nil : detail }
         let node = nodes.use(row.node)
         self[packed: row.address] = Packed(
@@ -111,7 +112,7 @@ public struct EndpointRows: ReconciledTable {
         return EndpointRow(
             address: address, record: RecordHash(rawValue: value.record), object: detail?.object,
             identity: Identity(rawValue: value.identity), node: nodes[value.node],
-            local: detail?.local)
+            local: detail?.local, workload: detail?.workload)
     }
 
     private typealias Packed = PackedValue

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import MeshModel
+public import MeshPolicy
 import Synchronization
 
 /// Everything the agent wants the kernel to hold.
@@ -10,6 +11,9 @@ public struct MeshTables: Sendable {
     public var nodes = Table<NodeID, NodeRow>()
     public var clusters = Table<ClusterID, ClusterRow>()
     public var identities = Table<Identity, IdentityRow>()
+    public var namespaces = Table<NamespaceName, NamespaceRow>()
+    /// Of the own cluster: other clusters' select none of its endpoints.
+    public var policies = Table<PolicyName, PolicyRow>()
     /// Backends that frontends leave out; ``quarantine(_:)`` and ``release(_:)`` write it.
     public internal(set) var quarantines: [BackendKey: QuarantineRow] = [:]
 
@@ -22,7 +26,7 @@ public struct MeshTables: Sendable {
         }
         return [
             version(frontends), version(endpoints), version(nodes), version(clusters),
-            version(identities),
+            version(identities), version(namespaces), version(policies),
         ]
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import MeshModel
+public import MeshPolicy
 
 extension ServiceFrontend: TableRow {}
 
@@ -15,12 +16,14 @@ public struct EndpointRow: TableRow, Hashable {
     public let node: NodeID
     /// Set for endpoints of this node.
     public let local: LocalInterface?
+    /// Set for endpoints of this node.
+    public let workload: LocalWorkload?
 
     public var key: Address { address }
 
     public init(
         address: Address, record: RecordHash, object: ObjectName?, identity: Identity,
-        node: NodeID, local: LocalInterface?
+        node: NodeID, local: LocalInterface?, workload: LocalWorkload? = nil
     ) {
         self.address = address
         self.record = record
@@ -28,6 +31,23 @@ public struct EndpointRow: TableRow, Hashable {
         self.identity = identity
         self.node = node
         self.local = local
+        self.workload = workload
+    }
+}
+
+/// What policies go by at an endpoint of this node. It doesn't wait for an identity.
+public struct LocalWorkload: Hashable, Sendable {
+    /// All that it has, also those that make no identity.
+    public let labels: Labels
+    /// Sorted.
+    public let namedPorts: [NamedPort]
+    /// What policies would deny is reported, and let through.
+    public let isAudited: Bool
+
+    public init(labels: Labels, namedPorts: [NamedPort] = [], isAudited: Bool = false) {
+        self.labels = labels
+        self.namedPorts = namedPorts
+        self.isAudited = isAudited
     }
 }
 
@@ -145,4 +165,38 @@ public struct IdentityRow: TableRow, Hashable {
         self.identity = identity
         self.labels = labels
     }
+}
+
+public struct NamespaceName: Hashable, Comparable, Sendable {
+    public let cluster: ClusterID
+    public let name: String
+
+    public init(cluster: ClusterID, name: String) {
+        self.cluster = cluster
+        self.name = name
+    }
+
+    public static func < (left: NamespaceName, right: NamespaceName) -> Bool {
+        (left.cluster, left.name) < (right.cluster, right.name)
+    }
+}
+
+public struct NamespaceRow: TableRow, Hashable {
+    public let key: NamespaceName
+    public let labels: Labels
+    /// Policies are tried out on its endpoints: see ``LocalWorkload/isAudited``.
+    public let isAudited: Bool
+
+    public init(key: NamespaceName, labels: Labels, isAudited: Bool = false) {
+        self.key = key
+        self.labels = labels
+        self.isAudited = isAudited
+    }
+}
+
+public struct PolicyRow: TableRow, Hashable {
+    public let policy: Policy
+    public var key: PolicyName { policy.name }
+
+    public init(_ policy: Policy) { self.policy = policy }
 }

@@ -16,6 +16,7 @@ struct Weft: ParsableCommand {
                 subcommands: [
                     StatusCommand.self, ClusterCommand.self, NodeCommand.self,
                     ServiceCommand.self, EndpointCommand.self, IdentityCommand.self,
+                    PolicyCommand.self,
                     FlowsCommand.self, DropsCommand.self, WhyCommand.self,
                     KernelCommand.self,
                 ]),

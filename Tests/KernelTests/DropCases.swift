@@ -59,6 +59,10 @@ extension DropCase {
         sent(WEFT_DROP_UNSUPPORTED_TRANSPORT, udp(client, service)) { world in
             try world.addService(service, [World.Slice(cluster: 2, backends: [remote])])
         },
+        sent(WEFT_DROP_UNKNOWN_IDENTITY, udp(client, neighbour)) { world in
+            try world.addEndpoint(neighbour.address, cluster: 1, policySet: 7)
+            try world.publish(PolicyVersion(ingress: [Interval(WEFT_POLICY_DENY_UNKNOWN)]))
+        },
         sent(WEFT_DROP_INVALID_ARP, arp(sender: remote.address, target: Address("169.254.1.1")!)),
     ]
 

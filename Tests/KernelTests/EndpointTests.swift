@@ -61,7 +61,9 @@ struct EndpointTests {
             #expect(outcome.action == Action.toHost)
             #expect(outcome.bytes == sent)
             #expect(try world.count(WEFT_COUNTER_TO_HOST) == 1)
-            #expect(try world.openConnections().isEmpty)
+            let entry = try #require(try world.openConnections().first)
+            #expect(entry.opener_identity == World.identity(of: family.client))
+            #expect(entry.flags & WEFT_CONNECTION_HOST.rawValue != 0)
         }
     }
 
@@ -232,6 +234,15 @@ struct EndpointTests {
             let allRouters = Address("ff02::2")!
             let own = Family.ipv6.client.bytes
             let others = Family.ipv6.remote.bytes
+            let own4 = Family.ipv4.client
+            let gateway4 = Address("169.254.1.1")!
+            let other: [UInt8] = [0x0a, 9, 9, 9, 9, 9]
+            let detection = Address("ff02::1:ff00:2")!
+            let reply = { (sender: Address, mac: [UInt8]) in
+                arp(sender: sender, target: gateway4, operation: 2, mac: mac)
+            }
+            var longer = reply(own4, MAC.workload)
+            longer[18] = 8
             let solicitation: UInt8 = 135
             let advertisement: UInt8 = 136
             let cases: [(String, [UInt8], UInt32)] = [
@@ -243,12 +254,52 @@ struct EndpointTests {
                     "ARP with another's address",
                     arp(sender: Family.ipv4.remote, target: Address("169.254.1.1")!), Action.drop
                 ),
+                ("an ARP answer", reply(own4, MAC.workload), Action.toHost),
+                ("an ARP answer for another", reply(Family.ipv4.remote, MAC.workload), Action.drop),
+                ("an ARP answer for the gateway", reply(gateway4, MAC.workload), Action.drop),
+                ("gratuitous ARP", arp(sender: own4, target: own4), Action.toHost),
+                (
+                    "gratuitous ARP for another",
+                    arp(sender: Family.ipv4.remote, target: Family.ipv4.remote), Action.drop
+                ),
+                ("ARP with another frame's address", reply(own4, other), Action.drop),
+                ("ARP of another kind of link", longer, Action.drop),
                 ("router solicitation", icmp(linkLocal, allRouters, type: 133), Action.toHost),
                 (
+                    "router solicitation with a foreign link address",
+                    icmp(linkLocal, allRouters, type: 133, payload: [1, 1] + other), Action.drop
+                ),
+                (
                     "address detection",
+                    icmp(.unspecified, detection, type: solicitation, payload: own), Action.toHost
+                ),
+                (
+                    "detection of another's address",
+                    icmp(.unspecified, detection, type: solicitation, payload: others), Action.drop
+                ),
+                (
+                    "a solicitation",
                     icmp(
-                        .unspecified, Address("ff02::1:ff00:2")!, type: solicitation, payload: own),
-                    Action.toHost
+                        Family.ipv6.client, gateway, type: solicitation,
+                        payload: others + [1, 1] + MAC.workload), Action.toHost
+                ),
+                (
+                    "a solicitation with a foreign link address",
+                    icmp(
+                        Family.ipv6.client, gateway, type: solicitation,
+                        payload: others + [1, 1] + other), Action.drop
+                ),
+                (
+                    "one behind another option",
+                    icmp(
+                        Family.ipv6.client, gateway, type: solicitation,
+                        payload: others + [14, 1, 0, 0, 0, 0, 0, 0, 1, 1] + other), Action.drop
+                ),
+                (
+                    "an endless option",
+                    icmp(
+                        Family.ipv6.client, gateway, type: solicitation,
+                        payload: others + [14, 0, 0, 0, 0, 0, 0, 0]), Action.drop
                 ),
                 (
                     "own advertisement",
@@ -256,12 +307,45 @@ struct EndpointTests {
                     Action.toHost
                 ),
                 (
+                    "own advertisement with a foreign link address",
+                    icmp(
+                        Family.ipv6.client, gateway, type: advertisement,
+                        payload: own + [2, 1] + other), Action.drop
+                ),
+                (
                     "another's advertisement",
                     icmp(linkLocal, gateway, type: advertisement, payload: others), Action.drop
                 ),
                 (
+                    "unsolicited, to everybody",
+                    icmp(linkLocal, Address("ff02::1")!, type: advertisement, payload: others),
+                    Action.drop
+                ),
+                (
+                    "to a node's global address",
+                    icmp(
+                        Family.ipv6.client, Family.ipv6.outside, type: advertisement,
+                        payload: others), Action.drop
+                ),
+                (
+                    "in pieces",
+                    ipPacket(
+                        from: linkLocal, to: gateway, transport: IPProtocol.fragment,
+                        hopLimit: 255,
+                        [IPProtocol.icmpv6, 0, 0, 1, 0, 0, 0, 1]
+                            + PacketReading(
+                                icmp(linkLocal, gateway, type: advertisement, payload: own)
+                            ).segment), Action.drop
+                ),
+                (
                     "router advertisement", icmp(linkLocal, Address("ff02::1")!, type: 134),
                     Action.drop
+                ),
+                (
+                    "redirect to a node's global address",
+                    icmp(
+                        Family.ipv6.client, Family.ipv6.outside, type: 137,
+                        payload: own + others), Action.drop
                 ),
                 (
                     "a link-local source that leaves the link",

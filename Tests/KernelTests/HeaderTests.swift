@@ -69,35 +69,6 @@ struct HeaderTests {
         }
     }
 
-    @Test("as a later fragment may leave the mesh, not cross it", arguments: Family.allCases)
-    func laterFragment(family: Family) throws {
-        try inOwnNamespace {
-            let world = try World()
-            func fragment(_ source: Address, _ destination: Address) -> [UInt8] {
-                let payload = [UInt8](repeating: 7, count: 32)
-                guard family == .ipv6 else {
-                    return ipPacket(
-                        from: source, to: destination, transport: IPProtocol.udp, fragment: 100,
-                        payload)
-                }
-                return ipPacket(
-                    from: source, to: destination, transport: IPProtocol.fragment,
-                    [IPProtocol.udp, 0] + bigEndian(UInt16(100 << 3)) + [0, 0, 0, 1] + payload)
-            }
-            let outcome = try world.send(fragment(family.client, family.outside))
-            #expect(outcome.action == Action.toHost)
-            let unknown = family.address(cluster: 2, host: 9)
-            for destination in [family.neighbour, family.remote, unknown] {
-                #expect(try world.send(fragment(family.client, destination)).action == Action.drop)
-            }
-            #expect(try world.count(WEFT_DROP_FRAGMENT) == 3)
-            let event = try #require(try world.takeEvents().first)
-            #expect(Address(event.source) == family.client)
-            #expect(try world.send(fragment(family.remote, family.outside)).action == Action.drop)
-            #expect(try world.count(WEFT_DROP_INVALID_SOURCE) == 1)
-        }
-    }
-
     @Test("may not end before what it announces", arguments: Family.allCases)
     func truncated(family: Family) throws {
         try inOwnNamespace {

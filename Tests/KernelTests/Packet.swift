@@ -134,6 +134,13 @@ func udp(
             : datagram)
 }
 
+/// An SCTP packet of no chunks, without a checksum, which no program looks at.
+func sctp(_ source: Peer, _ destination: Peer) -> [UInt8] {
+    ipPacket(
+        from: source.address, to: destination.address, transport: IPProtocol.sctp,
+        bigEndian(source.port) + bigEndian(destination.port) + [0, 0, 0, 0, 0, 0, 0, 0])
+}
+
 /// - Parameter rest: the second word of the ICMP header.
 func icmp(
     _ source: Address, _ destination: Address, type: UInt8, code: UInt8 = 0, rest: UInt32 = 0,
@@ -146,9 +153,11 @@ func icmp(
             [type, code, 0, 0] + bigEndian(rest) + payload, at: 2, source, destination, transport))
 }
 
-func arp(sender: Address, target: Address) -> [UInt8] {
-    [UInt8](repeating: 0xff, count: 6) + MAC.workload + [8, 6, 0, 1, 8, 0, 6, 4, 0, 1]
-        + MAC.workload + wire(sender) + [0, 0, 0, 0, 0, 0] + wire(target)
+func arp(
+    sender: Address, target: Address, operation: UInt8 = 1, mac: [UInt8] = MAC.workload
+) -> [UInt8] {
+    [UInt8](repeating: 0xff, count: 6) + MAC.workload + [8, 6, 0, 1, 8, 0, 6, 4, 0, operation]
+        + mac + wire(sender) + [0, 0, 0, 0, 0, 0] + wire(target)
 }
 
 /// What a packet says, and whether its checksums do add up.

@@ -44,6 +44,12 @@ struct Socket: ~Copyable {
         try check(setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size))
     }
 
+    /// Gives every packet the number as its skb->mark.
+    func mark(_ number: UInt32) throws {
+        var number = number
+        try check(setsockopt(descriptor, SOL_SOCKET, SO_MARK, &number, 4))
+    }
+
     func connect(to peer: Peer) throws {
         try withAddress(peer) { try check(Glibc.connect(descriptor, $0, $1)) }
     }
@@ -66,7 +72,7 @@ struct Socket: ~Copyable {
     }
 
     func receive() throws -> (bytes: [UInt8], from: Peer) {
-        var bytes = [UInt8](repeating: 0, count: 2048)
+        var bytes = [UInt8](repeating: 0, count: 9000)
         var count = 0
         let from = try readAddress { address, length in
             count = recvfrom(descriptor, &bytes, bytes.count, 0, address, length)

@@ -82,6 +82,12 @@ final class World {
     let evidence: HashMap<weft_evidence_key, weft_evidence>
     let counters: PerCPUArrayMap<weft_count>
     let events: RingBuffer
+    let policySets: MappedArray<UInt64>
+    let policyPeers: HashMap<weft_policy_peer_key, UInt64>
+    let policyIntervals: MappedArray<UInt64>
+    let policyBlocks: LongestPrefixMap<weft_policy_block_key, UInt32>
+    let policyKnown: HashMap<weft_policy_known_key, UInt32>
+    var nextInterval = 1
     private var nextBackend = 0
     private var nextList = 1
 
@@ -116,14 +122,35 @@ final class World {
         evidence = try HashMap(loaded.map(named: "weft_evidence"))
         counters = try PerCPUArrayMap(loaded.map(named: "weft_counters"))
         events = try RingBuffer(loaded.map(named: "weft_events"))
+        policySets = try MappedArray(loaded.map(named: "weft_policy_sets"))
+        policyPeers = try HashMap(loaded.map(named: "weft_policy_peers"))
+        policyIntervals = try MappedArray(loaded.map(named: "weft_policy_intervals"))
+        policyBlocks = try LongestPrefixMap(loaded.map(named: "weft_policy_blocks"))
+        policyKnown = try HashMap(loaded.map(named: "weft_policy_known"))
         self.object = loaded
         try populate()
+    }
+
+    /// A node whose host side is tested, too.
+    static func withHost(
+        connections capacity: Int = 1024, configure: (inout weft_config) -> Void = { _ in }
+    ) throws -> World {
+        let world = try World(
+            ["weft_from_endpoint", "weft_to_endpoint"], connections: capacity,
+            configure: configure)
+        // As the agent does: this node is among the nodes that packets may come from.
+        try world.outerSources.update(
+            weft_address(outerSource),
+            weft_outer_source(node: UInt32(WEFT_NODE_LOCAL), cluster: 1, pad: 0))
+        return world
     }
 
     /// A node that runs the test programs of bpf/tests/overlay.c.
     static func withOverlay(configure: (inout weft_config) -> Void = { _ in }) throws -> World {
         try World(
-            ["weft_test_from_overlay", "weft_test_from_endpoint"], test: "overlay",
+            [
+                "weft_test_from_overlay", "weft_test_from_endpoint", "weft_to_endpoint",
+            ], test: "overlay",
             configure: configure)
     }
 
@@ -306,6 +333,15 @@ final class World {
         try receive(
             bytes, outer: Self.outer(cluster: cluster),
             identity: Self.identity(of: PacketReading(bytes).source))
+    }
+
+    /// Runs to-endpoint on a packet that the host's stack sends.
+    ///
+    /// - Parameter ingress: where it came in; 0: the host made it.
+    func pass(_ bytes: [UInt8], from ingress: UInt32 = 0) throws -> Outcome {
+        var context = PacketContext()
+        context.ingressInterface = ingress
+        return try run("weft_to_endpoint", bytes, context)
     }
 
     private func run(

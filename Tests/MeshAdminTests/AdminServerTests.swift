@@ -24,6 +24,21 @@ struct AdminServerTests {
             #expect(try await client.identities() == [.fixture])
             #expect(try await client.why("beta").events.map(\.text) == ["relay a hears nothing"])
             #expect(try await client.why("beta/b-1").subject == "beta/b-1")
+            #expect(try await client.policies() == [.fixture])
+            #expect(try await client.policy("NetworkPolicy/shop/db").endpointsHere == ["shop/db-0"])
+            _ = await #expect(throws: AdminFault.self) {
+                try await client.policy("ClusterNetworkPolicy/none")
+            }
+            let trace = try await client.trace(
+                from: "beta:shop/web", to: "2001:db8::1", traffic: "53/udp")
+            #expect(trace.source.name == "beta:shop/web" && trace.destination.name == "2001:db8::1")
+            #expect(trace.traffic == "53/udp")
+            let check = try await client.checkPolicies([UInt8](repeating: 32, count: 4 << 20))
+            #expect(check.problems == ["4194304 bytes"])
+            let large = await #expect(throws: AdminFault.self) {
+                try await client.checkPolicies([UInt8](repeating: 32, count: 4 << 20 + 1))
+            }
+            #expect(large?.code == .tooLarge)
             let fault = await #expect(throws: AdminFault.self) { try await client.why("ghost") }
             #expect(fault?.code == .notFound)
             #expect(try await client.maps() == [.fixture])

@@ -121,6 +121,28 @@ final class ScriptedAgent: AdminProvider {
     }
     func spiffeBundle() async throws -> [UInt8] { Array(#"{"keys":[]}"#.utf8) }
 
+    func policies() async throws -> [PolicyStatus] { [.fixture] }
+    func policy(_ name: String) async throws -> PolicyMeaning {
+        guard name == "NetworkPolicy/shop/db" else {
+            throw AdminFault(.notFound, "there is no \(name)", hint: "look twice")
+        }
+        return PolicyMeaning(
+            policy: "NetworkPolicy shop/db", sentences: ["selects nobody"], findings: [],
+            endpointsHere: ["shop/db-0"])
+    }
+    func checkPolicies(_ manifest: [UInt8]) async throws -> PolicyCheckAnswer {
+        PolicyCheckAnswer(problems: ["\(manifest.count) bytes"], policies: [])
+    }
+    func trace(
+        from source: String, to destination: String, traffic: String
+    ) async throws -> PolicyTraceAnswer {
+        let decision = PolicyTraceAnswer.Decision(
+            allows: true, reason: "allowed: no policy decides")
+        return PolicyTraceAnswer(
+            source: .init(name: source), destination: .init(name: destination), traffic: traffic,
+            egress: decision, ingress: decision, allows: true, notes: [])
+    }
+
     func trustStatus() async throws -> TrustStatus { .fixture }
     func denials() async throws -> [DenialStatus] { [.fixture] }
     func deny(_ request: DenyRequest) async throws {
@@ -193,6 +215,12 @@ extension DenialStatus {
     static let fixture = DenialStatus(
         owner: "east", subject: "spiffe://east.mesh/node/n2", reason: "stolen",
         sinceUnixSeconds: 1_900_000_000, untilUnixSeconds: 2_000_000_000)
+}
+
+extension PolicyStatus {
+    static let fixture = PolicyStatus(
+        kind: "NetworkPolicy", namespace: "shop", name: "db", tier: "standard", priority: nil,
+        rules: 2, endpointsHere: 1, state: .enforced)
 }
 
 extension AgentStatus {

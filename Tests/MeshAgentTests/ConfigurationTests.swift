@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshPolicy
 import MeshTrust
 import Testing
 
@@ -58,6 +59,7 @@ struct ConfigurationTests {
         #expect(configuration.members.map(\.name) == ["a", "b"], "sorted")
         #expect(!configuration.mayPublish && configuration.publisher.lease == .fixed)
         #expect(configuration.imports == .everything)
+        #expect(configuration.policy == PolicySettings())
         #expect(configuration.identityLabels == .standard)
         #expect(configuration.podPrefixes == prefixes("10.1.0.0/24", "fd00:1::/64"))
         #expect(configuration.ports == AgentConfiguration.Ports())
@@ -91,11 +93,15 @@ struct ConfigurationTests {
         let configuration = try Self.read(
             MeshAgentTests.right
                 + "ports: {state: 1, vxlan: 2}\nhealth: {profile: fast}\nflowEvents: false\n"
-                + "metricsPort: 9100\ncapacity: {file: /run/gpu-slots}\n")
+                + "metricsPort: 9100\ncapacity: {file: /run/gpu-slots}\n"
+                + "policy: {scope: allClusters, denied: reject, openFlows: keep}\n")
         #expect(configuration.ports == AgentConfiguration.Ports(state: 1, health: 4791, vxlan: 2))
         #expect(configuration.healthProfile == .fast && !configuration.flowEvents)
         #expect(configuration.metricsPort == 9100)
         #expect(configuration.capacityFile == "/run/gpu-slots")
+        #expect(
+            configuration.policy
+                == PolicySettings(scope: .allClusters, denied: .reject, openFlows: .keep))
     }
 
     @Test(
@@ -137,6 +143,9 @@ struct ConfigurationTests {
             WrongLine(
                 "mesh: example", "capacity: {file: x}\nmesh: x", says: "capacity.file", "'x'"),
             WrongLine("mesh: example", "capacity: {}\nmesh: x", says: "capacity.file is missing"),
+            WrongLine(
+                "mesh: example", "policy: {denied: refuse}\nmesh: x", says: "policy.denied",
+                "'refuse'", "drop or reject"),
         ])
     func wrong(line: WrongLine) throws {
         let text = MeshAgentTests.right.replacing(line.line, with: line.wrong)

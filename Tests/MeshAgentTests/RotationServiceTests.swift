@@ -15,6 +15,7 @@ private let start = Date()
 /// A mesh that holds whatever is announced as soon as it is reachable.
 private final class Mesh: Sendable {
     struct State {
+        var audited: [AuditEntry] = []
         var announced: [Certificate]
         var sequence: UInt64 = 100
         var isPartitioned = false
@@ -83,7 +84,7 @@ private final class Mesh: Sendable {
                     }
                     return isUsed ? [] : ["node-1"]
                 },
-                audit: { _ in }),
+                audit: { entry in self.state.withLock { $0.audited.append(entry) } }),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 }
@@ -149,6 +150,7 @@ struct RotationServiceTests {
         await #expect(throws: RotationRefusal.self) {
             try await service.begin(.root, by: .agent, now: start)
         }
+        #expect(mesh.state.withLock { $0.audited.last }?.decision == .refused)
         try await service.abort(by: .agent, now: start)
         await run(service)
         #expect(await service.rotation?.phase == .aborted)

@@ -137,13 +137,29 @@ struct KernelDatapathTests {
             try datapath.attach(endpointInterface: 1)
             try datapath.attach(endpointInterface: 1)
             #expect(try sandbox.pinned().contains("links/endpoint-1"))
+            #expect(try sandbox.pinned().contains("links/to-endpoint-1"))
             try datapath.detach(endpointInterface: 1)
             try datapath.detach(endpointInterface: 1)
             try datapath.detach(endpointInterface: 77)
-            #expect(try sandbox.pinned().contains("links/endpoint-1") == false)
+            #expect(try sandbox.pinned().filter { $0.hasSuffix("endpoint-1") } == [])
             #expect(throws: DatapathError.self) { try datapath.attach(endpointInterface: 77) }
             try datapath.tearDown()
             #expect(try sandbox.pinned() == [])
+        }
+    }
+
+    @Test("an agent attaches at its start what the one before didn't have yet")
+    func upgrade() throws {
+        let sandbox = try Sandbox()
+        try inOwnNamespace {
+            let link = "\(sandbox.pins)/links/to-endpoint-1"
+            do {
+                let datapath = try KernelDatapath(sandbox.configuration())
+                try datapath.attach(endpointInterface: 1)
+                #expect(try Link.detach(pinnedAt: link))
+            }
+            _ = try KernelDatapath(sandbox.configuration())
+            #expect(try Link.isAttached(pinnedAt: link))
         }
     }
 

@@ -87,10 +87,11 @@ struct LayoutTests {
                 ("node_generation", \.node_generation),
                 ("opener_identity", \.opener_identity),
                 ("replier_identity", \.replier_identity), ("policy_set", \.policy_set),
-                ("identity_generation", \.identity_generation), ("flags", \.flags),
+                ("identity_generation", \.identity_generation), ("verdict", \.verdict),
+                ("pad0", \.pad0), ("flags", \.flags),
                 ("opener_ifindex", \.opener_ifindex),
                 ("replier_ifindex", \.replier_ifindex), ("mtu", \.mtu),
-                ("verdict", \.verdict), ("pad", \.pad),
+                ("pad1", \.pad1),
             ]),
         SwiftLayout(
             weft_evidence_key.self, "weft_evidence_key",
@@ -118,7 +119,24 @@ struct LayoutTests {
                 ("source_identity", \.source_identity),
                 ("destination_identity", \.destination_identity), ("reason", \.reason),
                 ("cluster", \.cluster), ("ifindex", \.ifindex),
+                ("policy_version", \.policy_version), ("policy_rule", \.policy_rule),
+                ("policy_direction", \.policy_direction), ("pad0", \.pad0), ("pad1", \.pad1),
+                ("pad2", \.pad2),
             ]),
+        SwiftLayout(
+            weft_policy_peer_key.self, "weft_policy_peer_key",
+            [
+                ("version", \.version), ("identity", \.identity), ("block", \.block),
+                ("direction", \.direction), ("pad0", \.pad0), ("pad1", \.pad1),
+            ]),
+        SwiftLayout(
+            weft_policy_block_key.self, "weft_policy_block_key",
+            [
+                ("length", \.length), ("generation", \.generation), ("address", \.address),
+            ]),
+        SwiftLayout(
+            weft_policy_known_key.self, "weft_policy_known_key",
+            [("identity", \.identity), ("block", \.block)]),
         SwiftLayout(
             weft_config.self, "weft_config",
             [
@@ -128,7 +146,8 @@ struct LayoutTests {
                 ("tcp_idle_nanoseconds", \.tcp_idle_nanoseconds),
                 ("tcp_opening_nanoseconds", \.tcp_opening_nanoseconds),
                 ("other_idle_nanoseconds", \.other_idle_nanoseconds),
-                ("health_port", \.health_port), ("pad0", \.pad0), ("pad1", \.pad1),
+                ("health_port", \.health_port), ("pad0", \.pad0),
+                ("denied_answer", \.denied_answer),
             ]),
         SwiftLayout(
             weft_probe.self, "weft_probe",

@@ -34,6 +34,13 @@ struct NamesTests {
     func numbers() {
         #expect(FlowEvent.Kind.opened.rawValue == UInt8(WEFT_EVENT_OPENED.rawValue))
         #expect(FlowEvent.Kind.reset.rawValue == UInt8(WEFT_EVENT_RESET.rawValue))
+        #expect(FlowEvent.Kind.audited.rawValue == UInt8(WEFT_EVENT_AUDITED.rawValue))
+        #expect(FlowPolicy.Direction.egress.rawValue == UInt8(WEFT_EGRESS.rawValue))
+        #expect(FlowPolicy.Direction.ingress.rawValue == UInt8(WEFT_INGRESS.rawValue))
+        #expect(PolicyVerdict.allow.rawValue == UInt8(WEFT_POLICY_ALLOW.rawValue))
+        #expect(PolicyVerdict.deny.rawValue == UInt8(WEFT_POLICY_DENY.rawValue))
+        #expect(PolicyVerdict.denyUnknown.rawValue == UInt8(WEFT_POLICY_DENY_UNKNOWN.rawValue))
+        #expect(PolicyInterval.maximumPerList == Int(WEFT_POLICY_INTERVALS_MAX))
         let flags: [(ConnectionReading.Flags, weft_connection_flag)] = [
             (.replied, WEFT_CONNECTION_REPLIED), (.openerFinished, WEFT_CONNECTION_OPENER_FIN),
             (.replierFinished, WEFT_CONNECTION_REPLIER_FIN), (.reset, WEFT_CONNECTION_RESET),

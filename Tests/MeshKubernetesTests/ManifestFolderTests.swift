@@ -126,12 +126,12 @@ struct ManifestFolderTests {
         folder.write("b.yaml", "{apiVersion: v1, kind: Secret, metadata: {name: t}}")
         _ = try manifests.scan(nowUnixSeconds: 0)
         let pod = ObjectName(namespace: "x", name: "a")
-        #expect(manifests.snapshot.podLabels == [pod: ["app": "echo"]])
+        #expect(manifests.snapshot.pods == [pod: PodManifest(labels: ["app": "echo"])])
         #expect(manifests.snapshot.nodeLabels == ["n": ["zone": "z"]])
         #expect(manifests.snapshot.ignored == ["v1 Secret": 2])
         folder.remove("a.yaml")
         _ = try manifests.scan(nowUnixSeconds: 0)
-        #expect(manifests.snapshot.podLabels.isEmpty && manifests.snapshot.nodeLabels.isEmpty)
+        #expect(manifests.snapshot.pods.isEmpty && manifests.snapshot.nodeLabels.isEmpty)
         #expect(manifests.snapshot.ignored == ["v1 Secret": 1])
     }
 

@@ -176,7 +176,10 @@ struct ManifestParsingTests {
         #expect(file.faults == [])
         let pods = file.objects.values.map(\.content)
         #expect(
-            pods.contains(.pod(ObjectName(namespace: "default", name: "b"), ["app": "echo"])))
+            pods.contains(
+                .pod(
+                    ObjectName(namespace: "default", name: "b"),
+                    PodManifest(labels: ["app": "echo"]))))
     }
 }
 

@@ -63,6 +63,9 @@ struct NameTests {
         #expect(word.verdict == .draining && word.weight == 0x80)
         #expect(word.generation == 0xdead_beef)
         #expect(LivenessWord(rawValue: 0xff).verdict == nil)
+        let renewed = word.with(policyGeneration: 0xffff)
+        #expect(renewed.rawValue == 0xdead_beef_ffff_8005 && renewed.policyGeneration == 0xffff)
+        #expect(renewed.renewingVerdicts == word)
     }
 
     @Test("a point in time saturates at zero and at the end")

@@ -44,6 +44,7 @@ struct SimulatedNode {
         var clusters: Reconciler<ClusterTarget>
         var nodes: Reconciler<NodeTarget>
         var endpoints: Reconciler<EndpointTarget>
+        var policies: PolicyReconciler
         var frontends: Reconciler<FrontendTarget>
         var health: SimulatedHealth
     }
@@ -66,6 +67,9 @@ struct SimulatedNode {
             clusters: Reconciler(ClusterTarget(datapath), table: \.clusters),
             nodes: Reconciler(NodeTarget(datapath), table: \.nodes),
             endpoints: Reconciler(EndpointTarget(datapath), table: \.endpoints),
+            policies: PolicyReconciler(
+                datapath: datapath, environment: configuration.policyEnvironment,
+                own: configuration.cluster, renewsFlows: true),
             frontends: Reconciler(FrontendTarget(datapath, store), table: \.frontends),
             health: SimulatedHealth(
                 of: id, peers: peers.map(\.id), instance: UInt64(id.cluster.rawValue) << 32 | lives,
@@ -138,11 +142,21 @@ struct SimulatedNode {
     /// Makes the maps hold what the tables say.
     mutating func reconcile(at now: Instant) throws {
         guard let store = agent?.core.store else { return }
-        let results = [
+        var results = [
             agent?.clusters.pass(store, now: now), agent?.nodes.pass(store, now: now),
-            agent?.endpoints.pass(store, now: now), agent?.frontends.pass(store, now: now),
         ]
-        for case let failure?? in results.map({ $0?.firstFailure }) {
+        let replaced = agent?.policies.pass(store, store.snapshot(), now: now) ?? []
+        let placements = agent?.policies.placements ?? [:]
+        agent?.endpoints.target.placements = placements
+        results.append(agent?.endpoints.pass(store, now: now))
+        results.append(agent?.frontends.pass(store, now: now))
+        let rows = store.read { tables in replaced.compactMap { tables.endpoints[$0] } }
+        let refused = agent?.endpoints.target.update(rows) ?? []
+        if let failure = agent?.policies.failure ?? refused.first.map({ "\($0.error)" }) {
+            throw Failure(description: "\(id): \(failure)")
+        }
+        for case let failure?? in results.map({ $0?.firstFailure })
+        where failure != EndpointTarget.Unplaced.sentence {
             throw Failure(description: "\(id): \(failure)")
         }
     }

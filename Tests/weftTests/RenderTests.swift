@@ -120,11 +120,11 @@ struct RenderTests {
                 "\n\nwest: It has 8 % of its capacity to spare (640 of 8000): "
                     + "28 % of the weight it could have.\n"))
         #expect(!text.contains("east:"))
-        let why = try #require(try Weft.parseAsRoot(["why", "west"]) as? WhyCommand)
+        #expect(try Weft.parseAsRoot(["why", "west"]) is WhyCommand)
         let story = HealthStory(
             subject: "west", verdict: .up, sinceSeconds: 60, weight: 71, capacity: full.capacity,
             membership: nil, paths: [], events: [])
-        #expect(why.render(story).contains("8 % of its capacity to spare (640 of 8000)"))
+        #expect(WhyCommand.render(story).contains("8 % of its capacity to spare (640 of 8000)"))
     }
 
     @Test("a node that leaves: what it waits for, and what it left open")

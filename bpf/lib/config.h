@@ -27,6 +27,8 @@ const volatile struct weft_config weft_config SEC(".rodata");
 /* From the kernel's private headers. */
 enum {
 	WEFT_PACKET_HOST = 0,	/* PACKET_HOST of skb->pkt_type */
+	WEFT_PACKET_BROADCAST = 1,
+	WEFT_PACKET_MULTICAST = 2,
 	WEFT_EPERM = 1,
 	WEFT_ECONNREFUSED = 111,
 };

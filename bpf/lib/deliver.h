@@ -3,6 +3,7 @@
 #pragma once
 
 #include "connection.h"
+#include "denial.h"
 #include "drop.h"
 #include "encap.h"
 #include "endpoint.h"
@@ -12,11 +13,15 @@
  * A packet's fate travels as one number: a TC action, or a drop reason's negative, with which every
  * program ends in conclude().
  */
-static __always_inline int conclude(struct __sk_buff *skb, struct packet *packet, int fate)
+static __always_inline int conclude(struct __sk_buff *skb, struct packet *packet, int fate,
+				    enum answer_way way)
 {
 	if (fate >= 0)
 		return fate;
 	drop(skb, packet, -fate);
+	/* RFC 1122 §3.2.2: about a packet only its first fragment is answered. */
+	if (packet_is_later_fragment(packet))
+		return TC_ACT_SHOT;
 	/* These senders are told. */
 	switch (-fate) {
 	case WEFT_DROP_TOO_BIG:
@@ -24,6 +29,10 @@ static __always_inline int conclude(struct __sk_buff *skb, struct packet *packet
 	case WEFT_DROP_NO_BACKEND:
 	case WEFT_DROP_PEER_DEAD:
 		return answer_refusal(skb, packet);
+	case WEFT_DROP_POLICY_DENIED:
+		return weft_config.denied_answer == WEFT_DENIED_REJECT
+			       ? answer_denial(skb, packet, way)
+			       : TC_ACT_SHOT;
 	default:
 		return TC_ACT_SHOT;
 	}

@@ -3,6 +3,17 @@
 #pragma once
 
 #include "event.h"
+#include "policy.h"
+
+static __always_inline void event_describe_policy(struct weft_event *event,
+						  const struct policy_question *question)
+{
+	if (!question)
+		return;
+	event->policy_version = question->key.version;
+	event->policy_rule = question->rule;
+	event->policy_direction = question->key.direction;
+}
 
 WEFT_SEPARATE int drop(struct __sk_buff *skb, struct packet *packet, __u32 reason)
 {
@@ -24,7 +35,9 @@ WEFT_SEPARATE int drop(struct __sk_buff *skb, struct packet *packet, __u32 reaso
 		event->reason = reason;
 		event->packets = 1;
 		event->bytes = skb->len;
-		event_submit(event);
+		if (packet->is_judged)
+			event_describe_policy(event, policy_scratch());
+		event_submit_reason(event, reason);
 	}
 	return TC_ACT_SHOT;
 }

@@ -13,6 +13,7 @@ struct {
 
 enum {
 	WEFT_EVENTS_PER_SECOND_MAX = 256,	/* of one drop reason on one CPU */
+	WEFT_EVENT_BUDGET_AUDITED = WEFT_DROP_NONE,	/* no drop needs it */
 };
 
 struct event_budget {
@@ -20,8 +21,8 @@ struct event_budget {
 	__u64 events;
 };
 
-/* Indexed by enum weft_drop_reason. Written by the programs: a flood of drops must not crowd the
- * other events out of the ring. */
+/* Indexed by enum weft_drop_reason, and by WEFT_EVENT_BUDGET_AUDITED. Written by the programs: a flood
+ * of drops must not crowd the other events out of the ring. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
@@ -67,8 +68,17 @@ static __always_inline void event_submit(struct weft_event *event)
 	bpf_ringbuf_submit(event, waiting > size / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void event_describe(struct __sk_buff *skb, struct weft_event *event,
-					   const struct packet *packet)
+/* The agent resolves an identity on demand, so that it hears at once of one that it doesn't know. */
+static __always_inline void event_submit_reason(struct weft_event *event, __u32 reason)
+{
+	if (reason == WEFT_DROP_UNKNOWN_IDENTITY)
+		bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+	else
+		event_submit(event);
+}
+
+static __always_inline void event_describe_packet(struct weft_event *event,
+						  const struct packet *packet)
 {
 	event->source = packet->source;
 	event->destination = packet->destination;
@@ -80,5 +90,12 @@ static __always_inline void event_describe(struct __sk_buff *skb, struct weft_ev
 	}
 	event->protocol = packet->protocol;
 	event->source_identity = packet->source_identity;
+	event->destination_identity = packet->destination_identity;
+}
+
+static __always_inline void event_describe(struct __sk_buff *skb, struct weft_event *event,
+					   const struct packet *packet)
+{
+	event_describe_packet(event, packet);
 	event->ifindex = skb->ifindex;
 }

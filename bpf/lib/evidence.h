@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Evidence against backends: how openings of this node's endpoints fared. A backend has an entry
- * once an opening failed there; answers are counted only beside one, so that a healthy backend
- * costs a lookup an opening and nothing a packet.
+ * Evidence against backends: how openings of this node's endpoints fared. Who is reached through the
+ * host's stack is none. A backend has an entry once an opening failed there; answers are counted only
+ * beside one, so that a healthy backend costs a lookup an opening and nothing a packet.
  */
 #pragma once
 
@@ -68,7 +68,7 @@ WEFT_SEPARATE int evidence_of_silence(const struct packet *packet, struct weft_c
 {
 	struct weft_evidence_key backend = {};
 
-	if (!packet || !entry || !entry->opener_ifindex)
+	if (!packet || !entry || !entry->opener_ifindex || entry->flags & WEFT_CONNECTION_HOST)
 		return 0;
 	backend.address = packet->destination;
 	backend.port = packet->destination_port;
@@ -82,7 +82,7 @@ WEFT_SEPARATE int evidence_of_answer(const struct packet *packet, struct weft_co
 	struct weft_evidence_key backend = {};
 	struct weft_evidence *evidence;
 
-	if (!packet || !entry || !entry->opener_ifindex)
+	if (!packet || !entry || !entry->opener_ifindex || entry->flags & WEFT_CONNECTION_HOST)
 		return 0;
 	backend.address = packet->source;
 	backend.port = packet->source_port;

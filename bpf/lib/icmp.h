@@ -18,11 +18,13 @@ struct quoted {
 };
 
 /* Reads the quoted header. False if it is none that a connection could have. */
-static __always_inline bool parse_quoted(struct __sk_buff *skb, const struct packet *packet,
-					 struct quoted *quoted)
+WEFT_SEPARATE bool parse_quoted(struct __sk_buff *skb, const struct packet *packet,
+				struct quoted *quoted)
 {
 	struct { __be16 source, destination, id, rest; } ports;
 
+	if (!packet || !quoted)
+		return false;
 	quoted->network = packet->transport + sizeof(struct icmp_header);
 	if (packet->ipv6) {
 		struct ipv6hdr ip;
@@ -49,12 +51,14 @@ static __always_inline bool parse_quoted(struct __sk_buff *skb, const struct pac
 	switch (quoted->protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
 		quoted->source_port = ports.source;
 		quoted->destination_port = ports.destination;
 		return true;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		quoted->source_port = quoted->destination_port = ports.id;
+		icmp_ports(*(__u8 *)&ports, ports.id, quoted->protocol == IPPROTO_ICMPV6,
+			   &quoted->source_port, &quoted->destination_port);
 		return true;
 	default:
 		return false;

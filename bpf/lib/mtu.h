@@ -39,10 +39,12 @@ static __always_inline int answer_too_big(struct __sk_buff *skb, struct packet *
 	if (packet->is_error)
 		return TC_ACT_SHOT;	/* RFC 1122 §3.2.2: no error about an error */
 	count(WEFT_COUNTER_TOO_BIG_ANSWERED, packet->length);
-	if (packet->ipv6)
-		return answer_icmp_error(skb, packet, WEFT_ICMPV6_TOO_BIG, 0, mtu);
-	return answer_icmp_error(skb, packet, WEFT_ICMP_UNREACHABLE, WEFT_ICMP_UNREACHABLE_TOO_BIG,
-				 mtu);
+	return answer_send(skb, packet,
+			   make_icmp_error(skb, packet,
+					   packet->ipv6 ? WEFT_ICMPV6_TOO_BIG
+							: WEFT_ICMP_UNREACHABLE,
+					   packet->ipv6 ? 0 : WEFT_ICMP_UNREACHABLE_TOO_BIG,
+					   mtu));
 }
 
 struct mss_search {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What stays on the link between an endpoint and its node: ARP and neighbour discovery. The host
- * answers for the gateway; a lie about who one is goes no further.
+ * answers for the gateway; a lie about who one is goes no further: neither an address that isn't the
+ * endpoint's, nor a hardware address that isn't the frame's.
  */
 #pragma once
 
@@ -20,6 +21,31 @@ struct arp_ipv4 {
 	__u8 target_mac[ETH_ALEN];
 	__u8 target[4];
 };
+
+enum {
+	WEFT_ARP_ETHERNET = 1,
+	WEFT_NEIGHBOUR_OPTIONS_MAX = 4,	/* options of a neighbour message looked through */
+	/* Types of options. */
+	WEFT_OPTION_SOURCE_LINK_ADDRESS = 1,
+	WEFT_OPTION_TARGET_LINK_ADDRESS = 2,
+};
+
+/* An option of neighbour discovery, as long as Ethernet's addresses make it. */
+struct neighbour_option {
+	__u8 type;
+	__u8 length;	/* in units of 8 bytes */
+	__u8 mac[ETH_ALEN];
+};
+
+/* Whether the frame comes from this hardware address. */
+static __always_inline bool is_frame_source(struct __sk_buff *skb, const __u8 *mac)
+{
+	struct { __u16 a, b, c; } source, claimed;
+
+	__builtin_memcpy(&claimed, mac, sizeof(claimed));
+	return !bpf_skb_load_bytes(skb, ETH_ALEN, &source, sizeof(source)) &&
+	       source.a == claimed.a && source.b == claimed.b && source.c == claimed.c;
+}
 
 static __always_inline int leave_to_host(struct __sk_buff *skb)
 {
@@ -47,7 +73,9 @@ WEFT_SEPARATE int arp_from_endpoint(struct __sk_buff *skb, struct packet *packet
 		return -WEFT_DROP_MALFORMED;
 	__builtin_memcpy(&sender, arp.sender, sizeof(sender));
 	address_from_ipv4(&packet->source, sender);
-	if (!owner_find(skb, &packet->source))
+	if (arp.hardware != bpf_htons(WEFT_ARP_ETHERNET) || arp.protocol != bpf_htons(ETH_P_IP) ||
+	    arp.hardware_length != ETH_ALEN || arp.protocol_length != sizeof(sender) ||
+	    !owner_find(skb, &packet->source) || !is_frame_source(skb, arp.sender_mac))
 		return -WEFT_DROP_INVALID_ARP;
 	return leave_to_host(skb);
 }
@@ -57,6 +85,47 @@ static __always_inline bool is_link_scope(const struct packet *packet)
 	return address_is_link_local(&packet->source) || address_is_zero(&packet->source) ||
 	       address_is_link_local(&packet->destination) ||
 	       address_is_link_multicast(&packet->destination);
+}
+
+/* Neighbour discovery goes from link to link with its hop limit untouched (RFC 4861 §6.1), whatever
+ * addresses it uses. */
+static __always_inline bool is_neighbour_discovery(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_ICMPV6 && packet->hop_limit == 255 &&
+	       packet->icmp_type >= WEFT_ICMPV6_ROUTER_SOLICITATION &&
+	       packet->icmp_type <= WEFT_ICMPV6_REDIRECT;
+}
+
+/* Bytes of a neighbour message before its options. */
+static __always_inline __u32 neighbour_message_bytes(const struct packet *packet)
+{
+	return packet->icmp_type == WEFT_ICMPV6_ROUTER_SOLICITATION
+		       ? sizeof(struct icmp_header)
+		       : sizeof(struct icmp_header) + sizeof(struct weft_address);
+}
+
+/* Whether a message's options name no hardware address but the frame's. */
+WEFT_SEPARATE bool has_honest_options(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct neighbour_option option;
+	__u32 offset, end;
+
+	if (!packet)
+		return false;
+	offset = packet->transport + neighbour_message_bytes(packet);
+	end = ETH_HLEN + packet->length;
+	for (int i = 0; i < WEFT_NEIGHBOUR_OPTIONS_MAX; i++) {
+		if (offset >= end)
+			return true;
+		if (bpf_skb_load_bytes(skb, offset, &option, sizeof(option)) || !option.length)
+			return false;
+		if ((option.type == WEFT_OPTION_SOURCE_LINK_ADDRESS ||
+		     option.type == WEFT_OPTION_TARGET_LINK_ADDRESS) &&
+		    !is_frame_source(skb, option.mac))
+			return false;
+		offset += option.length * 8;
+	}
+	return offset >= end;
 }
 
 /* IPv6 that stays on the link: neighbour discovery and what the host may want to hear. */
@@ -75,15 +144,26 @@ WEFT_SEPARATE int link_from_endpoint(struct __sk_buff *skb, struct packet *packe
 		return -WEFT_DROP_INVALID_SOURCE;
 	if (packet->protocol != IPPROTO_ICMPV6)
 		return leave_to_host(skb);
+	/* RFC 6980: nobody believes a message that was cut. */
+	if (packet->fragment && packet->icmp_type >= WEFT_ICMPV6_ROUTER_SOLICITATION &&
+	    packet->icmp_type <= WEFT_ICMPV6_REDIRECT)
+		return -WEFT_DROP_INVALID_ARP;
 	if (packet->icmp_type == WEFT_ICMPV6_ROUTER_ADVERTISEMENT ||
 	    packet->icmp_type == WEFT_ICMPV6_REDIRECT)
 		return -WEFT_DROP_INVALID_ARP;
-	if (packet->icmp_type == WEFT_ICMPV6_NEIGHBOUR_ADVERTISEMENT) {
+	if (packet->icmp_type != WEFT_ICMPV6_ROUTER_SOLICITATION &&
+	    packet->icmp_type != WEFT_ICMPV6_NEIGHBOUR_SOLICITATION &&
+	    packet->icmp_type != WEFT_ICMPV6_NEIGHBOUR_ADVERTISEMENT)
+		return leave_to_host(skb);
+	/* A solicitation without a source asks whether the address that it wants is taken. */
+	if (packet->icmp_type == WEFT_ICMPV6_NEIGHBOUR_ADVERTISEMENT ||
+	    (packet->icmp_type == WEFT_ICMPV6_NEIGHBOUR_SOLICITATION &&
+	     address_is_zero(&packet->source))) {
 		if (bpf_skb_load_bytes(skb, packet->transport + sizeof(struct icmp_header),
 				       &target, sizeof(target)))
 			return -WEFT_DROP_MALFORMED;
 		if (!address_is_link_local(&target) && !owner_find(skb, &target))
 			return -WEFT_DROP_INVALID_ARP;
 	}
-	return leave_to_host(skb);
+	return has_honest_options(skb, packet) ? leave_to_host(skb) : -WEFT_DROP_INVALID_ARP;
 }

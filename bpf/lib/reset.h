@@ -86,26 +86,30 @@ static __always_inline long answer_turn_frame(struct __sk_buff *skb)
 	return bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), 0);
 }
 
-/* Sends the packet back into the endpoint's namespace: a plain redirect hangs if the endpoint's
- * checksum offload is off. */
-static __always_inline int answer_send(struct __sk_buff *skb, struct packet *packet)
+/* Sends an answer back into the endpoint's namespace, if it could be made: a plain redirect hangs if
+ * the endpoint's checksum offload is off. */
+static __always_inline int answer_send(struct __sk_buff *skb, struct packet *packet, int reason)
 {
-	if (answer_turn_frame(skb) || bpf_skb_change_type(skb, WEFT_PACKET_HOST))
+	if (reason || answer_turn_frame(skb) || bpf_skb_change_type(skb, WEFT_PACKET_HOST))
 		return drop(skb, packet, WEFT_DROP_REWRITE_FAILED);
 	return bpf_redirect_peer(skb->ifindex, 0);
 }
 
-/* RFC 9293 §3.10.7.1: a segment to what doesn't exist is answered with a RST, but never a RST. */
-WEFT_SEPARATE int answer_tcp_reset(struct __sk_buff *skb, struct packet *packet)
+/*
+ * Turns a segment into its answer. Returns 0 or a drop reason.
+ *
+ * RFC 9293 §3.10.7.1: a segment to what doesn't exist is answered with a RST, but never a RST.
+ */
+WEFT_SEPARATE int make_tcp_reset(struct __sk_buff *skb, struct packet *packet)
 {
 	struct tcphdr tcp, reset = {};
 	struct pseudo_header pseudo;
 	__u32 payload, sum;
 
 	if (!packet)
-		return TC_ACT_SHOT;
+		return WEFT_DROP_REWRITE_FAILED;
 	if (bpf_skb_load_bytes(skb, packet->transport, &tcp, sizeof(tcp)))
-		return drop(skb, packet, WEFT_DROP_REWRITE_FAILED);
+		return WEFT_DROP_REWRITE_FAILED;
 	/* Of a segment that is yet to be cut, the IP header may not know the length. */
 	payload = (skb->gso_size ? skb->len : packet->length + ETH_HLEN) -
 		  packet->transport - tcp.doff * 4;
@@ -123,30 +127,30 @@ WEFT_SEPARATE int answer_tcp_reset(struct __sk_buff *skb, struct packet *packet)
 	if (answer_begin(skb, packet, IPPROTO_TCP, sizeof(reset)) ||
 	    bpf_skb_store_bytes(skb, answer_transport(packet), &reset, sizeof(reset),
 				BPF_F_RECOMPUTE_CSUM))
-		return drop(skb, packet, WEFT_DROP_REWRITE_FAILED);
-	return answer_send(skb, packet);
+		return WEFT_DROP_REWRITE_FAILED;
+	return 0;
 }
 
 /*
- * Answers with an ICMP error that quotes the packet. Type and code are the packet's family's; `rest`
- * is the second word of the ICMP header in network byte order.
+ * Turns the packet into an ICMP error that quotes it. Type and code are the packet's family's; `rest`
+ * is the second word of the ICMP header in network byte order. Returns 0 or a drop reason.
  */
-WEFT_SEPARATE int answer_icmp_error(struct __sk_buff *skb, struct packet *packet, __u8 type,
+WEFT_SEPARATE int make_icmp_error(struct __sk_buff *skb, struct packet *packet, __u8 type,
 				    __u8 code, __be32 rest)
 {
 	struct { struct icmp_header icmp; __u8 quote[WEFT_QUOTE_MAX]; } answer = {};
 	__u32 quote, sum = 0;
 
 	if (!packet)
-		return TC_ACT_SHOT;
+		return WEFT_DROP_REWRITE_FAILED;
 	quote = packet->transport - ETH_HLEN +
 		(packet->protocol == IPPROTO_TCP ? sizeof(struct tcphdr) : 8);
 	if (quote > WEFT_QUOTE_MAX)
 		quote = WEFT_QUOTE_MAX;
 	if (quote < WEFT_QUOTE_MIN)	/* for the verifier: a header was parsed */
-		return drop(skb, packet, WEFT_DROP_REWRITE_FAILED);
+		return WEFT_DROP_REWRITE_FAILED;
 	if (bpf_skb_load_bytes(skb, ETH_HLEN, answer.quote, quote))
-		return drop(skb, packet, WEFT_DROP_REWRITE_FAILED);
+		return WEFT_DROP_REWRITE_FAILED;
 	answer.icmp.type = type;
 	answer.icmp.code = code;
 	__builtin_memcpy(&answer.icmp.id, &rest, sizeof(rest));
@@ -162,18 +166,22 @@ WEFT_SEPARATE int answer_icmp_error(struct __sk_buff *skb, struct packet *packet
 			 sizeof(answer.icmp) + quote) ||
 	    bpf_skb_store_bytes(skb, answer_transport(packet), &answer,
 				sizeof(answer.icmp) + quote, BPF_F_RECOMPUTE_CSUM))
-		return drop(skb, packet, WEFT_DROP_REWRITE_FAILED);
-	return answer_send(skb, packet);
+		return WEFT_DROP_REWRITE_FAILED;
+	return 0;
 }
 
 /* Tells the endpoint that nobody is there: RST for TCP, port unreachable for UDP, silence else. */
 static __always_inline int answer_refusal(struct __sk_buff *skb, struct packet *packet)
 {
 	if (packet->protocol == IPPROTO_TCP && !(packet->tcp_flags & WEFT_TCP_RST))
-		return answer_tcp_reset(skb, packet);
+		return answer_send(skb, packet, make_tcp_reset(skb, packet));
 	if (packet->protocol != IPPROTO_UDP)
 		return TC_ACT_SHOT;
-	if (packet->ipv6)
-		return answer_icmp_error(skb, packet, WEFT_ICMPV6_UNREACHABLE, WEFT_ICMPV6_UNREACHABLE_PORT, 0);
-	return answer_icmp_error(skb, packet, WEFT_ICMP_UNREACHABLE, WEFT_ICMP_UNREACHABLE_PORT, 0);
+	return answer_send(skb, packet,
+			   make_icmp_error(skb, packet,
+					   packet->ipv6 ? WEFT_ICMPV6_UNREACHABLE
+							: WEFT_ICMP_UNREACHABLE,
+					   packet->ipv6 ? WEFT_ICMPV6_UNREACHABLE_PORT
+							: WEFT_ICMP_UNREACHABLE_PORT,
+					   0));
 }

@@ -54,7 +54,7 @@ static __always_inline __s64 address_difference(struct rewrite *rewrite)
 			     sizeof(rewrite->to), 0);
 }
 
-/* Rewrites source or destination of the packet. Returns 0 or a drop reason. */
+/* Rewrites source or destination of the packet; of a later fragment the address only. Returns 0 or a drop reason. */
 WEFT_SEPARATE int rewrite_packet(struct __sk_buff *skb, struct packet *packet,
 				 struct rewrite *rewrite)
 {
@@ -64,14 +64,14 @@ WEFT_SEPARATE int rewrite_packet(struct __sk_buff *skb, struct packet *packet,
 
 	if (!packet || !rewrite)
 		return WEFT_DROP_REWRITE_FAILED;
-	check = checksum_offset(packet->protocol);
+	check = packet_is_later_fragment(packet) ? 0 : checksum_offset(packet->protocol);
 	difference = address_difference(rewrite);
 	/* A UDP checksum of zero stays: there is none. */
 	flags = packet->protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 	if (check && bpf_l4_csum_replace(skb, packet->transport + check, 0, difference,
 					 BPF_F_PSEUDO_HDR | flags))
 		return WEFT_DROP_REWRITE_FAILED;
-	if (packet->has_ports && rewrite->from_port != rewrite->to_port &&
+	if (check && packet->has_ports && rewrite->from_port != rewrite->to_port &&
 	    (bpf_l4_csum_replace(skb, packet->transport + check, rewrite->from_port,
 				 rewrite->to_port, flags | sizeof(rewrite->to_port)) ||
 	     bpf_skb_store_bytes(skb, packet->transport + (rewrite->is_source ? 0 : 2),

@@ -47,10 +47,13 @@ SEC("tc")
 int weft_test_from_overlay(struct __sk_buff *skb)
 {
 	struct packet packet = {};
+	int action;
 
 	if (attach_metadata(skb))
 		return -1;
-	return conclude(skb, &packet, from_overlay(skb, &packet));
+	action = conclude(skb, &packet, from_overlay(skb, &packet), WEFT_ANSWER_TO_OVERLAY);
+	detach_metadata(skb);
+	return action;
 }
 
 /* Tells in cb[] what send_to_overlay left as metadata. */
@@ -58,7 +61,7 @@ SEC("tc")
 int weft_test_from_endpoint(struct __sk_buff *skb)
 {
 	struct packet packet = {};
-	int action = conclude(skb, &packet, from_endpoint(skb, &packet));
+	int action = conclude(skb, &packet, from_endpoint(skb, &packet), WEFT_ANSWER_TO_ENDPOINT);
 
 	detach_metadata(skb);
 	return action;

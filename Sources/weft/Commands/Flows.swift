@@ -31,6 +31,7 @@ struct FlowsCommand: AsyncParsableCommand {
         if let frontend = flow.frontend { words += [frontend, "="] }
         words.append(peer(flow.destination))
         if let reason = flow.reason { words.append("reason=\(reason)") }
+        if let policy = flow.policy { words.append("(\(policy))") }
         if flow.packets > 0 {
             words.append("\(flow.packets) packets, \(Format.bytes(flow.bytes))")
         }
@@ -40,6 +41,7 @@ struct FlowsCommand: AsyncParsableCommand {
     private static func peer(_ peer: FlowPeer) -> String {
         let address = Format.socket(peer.address, peer.port)
         guard let namespace = peer.namespace, let name = peer.name else { return address }
-        return "\(peer.cluster.map { "\($0):" } ?? "")\(namespace)/\(name) (\(address))"
+        let labels = peer.labels.map { " {\(Format.labels($0))}" } ?? ""
+        return "\(peer.cluster.map { "\($0):" } ?? "")\(namespace)/\(name) (\(address))\(labels)"
     }
 }

@@ -3,22 +3,39 @@
 import ArgumentParser
 import MeshAdmin
 
-struct WhyCommand: ReadingCommand {
+struct WhyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "why",
-        abstract: "Why this node believes what it does about a cluster or a node.",
+        abstract: "Why this node believes what it does of a cluster or a node, or denies a flow.",
         discussion: """
             weft why beta        what happened to the paths to cluster beta, and what was done
             weft why beta/b-1    the same of one node
+            weft why shop/web beta:shop/db 5432
+                                 what policies say to such a flow, as weft policy trace
             """)
 
-    @Argument(help: "CLUSTER or CLUSTER/NODE.") var subject: String
+    @Argument(help: "CLUSTER or CLUSTER/NODE; of a flow, its source.") var subject: String
+    @Argument(help: "The flow's destination.") var destination: String?
+    @Argument(help: "PORT, PORT/udp, PORT/sctp or icmp.") var traffic: String?
     @OptionGroup var agent: AgentOptions
     @OptionGroup var output: OutputOptions
 
-    func ask(_ client: AdminClient) async throws -> HealthStory { try await client.why(subject) }
+    func validate() throws {
+        guard (destination == nil) == (traffic == nil) else {
+            throw ValidationError("A flow needs its port, too: weft why SOURCE DESTINATION PORT")
+        }
+    }
 
-    func render(_ story: HealthStory) -> String {
+    func run() async throws {
+        guard let destination, let traffic else {
+            return try output.show(try await agent.reading.why(subject), Self.render)
+        }
+        let answer = try await agent.reading.trace(
+            from: subject, to: destination, traffic: traffic)
+        try output.show(answer) { $0.text }
+    }
+
+    static func render(_ story: HealthStory) -> String {
         var lines = [
             "\(story.subject) is \(story.verdict.rawValue) since "
                 + "\(Format.age(story.sinceSeconds)), weight \(story.weight) of 255."

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import MeshPolicy
 
 @testable import MeshModel
 
@@ -29,6 +30,7 @@ let modelTargets: [FuzzTarget] = [
     case .deny: try check(rest, as: DenyListRecord.self)
     case .authority: try check(rest, as: AuthorityRecord.self)
     case .receipt: try check(rest, as: ReceiptRecord.self)
+    case .policy: try check(rest, as: PolicyRecord.self)
     }
 }
 
@@ -72,6 +74,33 @@ private func check<Record: LedgerRecord>(_ bytes: [UInt8], as: Record.Type) thro
         ReceiptRecord(
             node: "node-1", bundles: [ClusterID(rawValue: 2)!: 7], issuers: [[1], [2]],
             authority: [2]),
+        PolicyRecord(
+            Policy(
+                name: PolicyName(kind: .networkPolicy, namespace: "shop", name: "db"),
+                tier: .standard,
+                sections: [
+                    PolicySection(
+                        subject: EndpointSelector([
+                            SelectorRequirement(.label("app"), .isIn(["db"]))
+                        ]),
+                        isolates: [.ingress],
+                        ingress: [
+                            PolicyRule(
+                                path: "spec.ingress[0]", action: .accept,
+                                peers: [
+                                    .endpoints(
+                                        EndpointSelector([
+                                            SelectorRequirement(.namespaceLabel("a"), .exists),
+                                            SelectorRequirement(.cluster, .isNotIn(["west"])),
+                                        ])),
+                                    .network(
+                                        PolicyNetwork(
+                                            prefix: Prefix("10.0.0.0/8")!,
+                                            except: [Prefix("10.1.0.0/16")!])),
+                                    .entity(.world),
+                                ], ports: [.all(.tcp), .named("dns", .udp)])
+                        ])
+                ])),
     ]
     return try records.map { record in
         guard let kind = RecordKind.allCases.firstIndex(of: type(of: record).kind)

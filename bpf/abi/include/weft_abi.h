@@ -50,7 +50,8 @@ enum weft_state {
  *
  * The policy generation is read in clusters[] only: when policies of this node's endpoints or
  * identities of that cluster change, it changes after the maps did, and open flows with that
- * cluster (for flows inside the node: the own one) have their verdict taken again at their next packet.
+ * cluster (for flows inside the node: the own one; for flows with what is outside the mesh: word 0)
+ * have their verdict taken again at their next packet.
  */
 typedef __u64 weft_liveness;
 #define WEFT_LIVENESS_STATE(word)	((__u8)(word))
@@ -164,18 +165,14 @@ WEFT_ASSERT_SIZE(struct weft_udp_peer, 24);
 enum weft_endpoint_flag {
 	WEFT_ENDPOINT_LOCAL = 1 << 0,	/* ifindex and MAC addresses are set */
 	WEFT_ENDPOINT_ISOLATED = 1 << 1,	/* its programs are not in place yet: drop */
-};
-
-/* Policy sets with a fixed meaning. A set that the datapath has no table for denies. */
-enum {
-	WEFT_POLICY_ALLOW_ALL = 0,
+	WEFT_ENDPOINT_AUDIT = 1 << 2,	/* what its policies deny is told, and let through */
 };
 
 /* Value of weft_endpoints (hash, key struct weft_address): every workload address of the mesh. */
 struct weft_endpoint {
 	__u32 identity;
 	__u32 node;		/* index into weft_nodes; WEFT_NODE_LOCAL for own endpoints */
-	__u32 policy_set;	/* WEFT_POLICY_ALLOW_ALL, or a compiled set */
+	__u32 policy_set;	/* WEFT_POLICY_ALLOW_ALL, or an index into weft_policy_sets */
 	__u32 ifindex;		/* host side of the veth pair */
 	__u32 mac_low;		/* bytes 0-3 of the workload's MAC, in memory order */
 	__u16 mac_high;		/* bytes 4-5 */
@@ -222,6 +219,97 @@ struct weft_cluster_settings {
 };
 WEFT_ASSERT_SIZE(struct weft_cluster_settings, 4);
 
+/* ---- policies: set -> version -> peer -> list of intervals ---- */
+
+enum {
+	WEFT_POLICY_ALLOW_ALL = 0,		/* the set that isn't looked up */
+	WEFT_POLICY_INTERVALS_MAX = 16384,	/* in one list */
+	WEFT_POLICY_TRAFFIC_END = 1 << 24,	/* see WEFT_POLICY_TRAFFIC */
+};
+
+/* The identity under which the list for everybody else stands, in block 0. */
+#define WEFT_POLICY_ANYONE 0xffffffffu
+
+/* What a flow carries: its protocol, and the port at its destination in host byte order, the type of
+ * an ICMP request, or 0. */
+#define WEFT_POLICY_TRAFFIC(protocol, port) ((__u32)(protocol) << 16 | (__u16)(port))
+
+enum weft_direction {
+	WEFT_EGRESS = 0,	/* as the connection's opener */
+	WEFT_INGRESS = 1,	/* as its replier */
+};
+
+/* Element of weft_policy_sets: bits 0-31 the version in force, 32-63 the generation of the blocks
+ * that its peers' addresses are looked up in; 0: in none. One store publishes a version. */
+typedef __u64 weft_policy_word;
+#define WEFT_POLICY_VERSION_NONE 0u		/* denies everything */
+#define WEFT_POLICY_VERSION_ALLOW 0xffffffffu	/* has no lists: allows everything */
+#define WEFT_POLICY_VERSION(word)	((__u32)(word))
+#define WEFT_POLICY_BLOCKS(word)	((__u32)((word) >> 32))
+
+/* Key of weft_policy_peers (hash). */
+struct weft_policy_peer_key {
+	__u32 version;
+	__u32 identity;
+	__u32 block;		/* of the peer's address; 0: in none */
+	__u8 direction;		/* enum weft_direction */
+	__u8 pad0;
+	__u16 pad1;
+};
+WEFT_ASSERT_SIZE(struct weft_policy_peer_key, 16);
+
+/* Value of weft_policy_peers: bits 0-31 index of the list in weft_policy_intervals, 32-63
+ * weft_policy_tag. */
+typedef __u64 weft_policy_list;
+#define WEFT_POLICY_LIST(value)		((__u32)(value))
+
+/* The kernel reuses an element of a hash at once. Who holds it may then read another key's value, or
+ * half of it: by this word, made of the key and the list, it sees that. */
+static inline __u32 weft_policy_tag(const struct weft_policy_peer_key *key, __u32 list)
+{
+	__u64 mix = ((__u64)key->version << 32 | key->identity) * 0x9e3779b97f4a7c15ULL;
+
+	mix ^= mix >> 29;
+	mix += (__u64)list << 32 | key->block;
+	mix *= 0xbf58476d1ce4e5b9ULL;
+	mix ^= mix >> 32;
+	mix = (mix + key->direction) * 0x94d049bb133111ebULL;
+	return mix >> 32;
+}
+
+enum weft_policy_verdict {
+	WEFT_POLICY_ALLOW = 0,
+	WEFT_POLICY_DENY = 1,
+	WEFT_POLICY_DENY_UNKNOWN = 2,	/* allowed, perhaps, to peers that lists are yet to be made for */
+};
+
+/*
+ * Element of weft_policy_intervals. A list is a word that counts its intervals, then these, sorted by
+ * start; each reaches to the start of the next. Bits 0-23 start (WEFT_POLICY_TRAFFIC; the first has
+ * 0), 24-31 enum weft_policy_verdict, 32-63 the rule, a signed number of the agent's. Immutable
+ * while an element of weft_policy_peers leads to it. Index 0 is no list's.
+ */
+typedef __u64 weft_policy_interval;
+#define WEFT_POLICY_INTERVAL_START(interval)	((__u32)(interval) & 0xffffff)
+#define WEFT_POLICY_INTERVAL_VERDICT(interval)	((__u8)((interval) >> 24))
+#define WEFT_POLICY_INTERVAL_RULE(interval)	((__s32)((interval) >> 32))
+
+/* Key of weft_policy_blocks (longest prefix match); value: the number of the block, 1 at least. */
+struct weft_policy_block_key {
+	__u32 length;		/* bits, 32-160: those of the generation count */
+	__u32 generation;
+	struct weft_address address;
+};
+WEFT_ASSERT_SIZE(struct weft_policy_block_key, 24);
+
+/* Key of weft_policy_known (hash): a peer that lists were made for, so that DENY_UNKNOWN is final.
+ * Value: 1. */
+struct weft_policy_known_key {
+	__u32 identity;
+	__u32 block;
+};
+WEFT_ASSERT_SIZE(struct weft_policy_known_key, 8);
+
 /* ---- connections ---- */
 
 enum weft_connection_flag {
@@ -236,13 +324,16 @@ enum weft_connection_flag {
 	WEFT_CONNECTION_CLOSED_REPORTED = 1 << 8,
 	WEFT_CONNECTION_BEGAN_WITH_SYN = 1 << 9,
 	WEFT_CONNECTION_OPENING_FAILED = 1 << 10,	/* counted among its backend's openings */
+	/* The remote side is outside the mesh, or answers go through the host's NAT: packets to it are
+	 * left to the host's stack. Cluster 0, whose word's policy generation renews the verdict. */
+	WEFT_CONNECTION_HOST = 1 << 11,
 };
 
 /* Key of weft_connections (LRU): `a` is the lower (address, port) in memory order. */
 struct weft_connection_key {
 	struct weft_address a;
 	struct weft_address b;
-	__be16 a_port;		/* ICMP: identifier in both */
+	__be16 a_port;		/* ICMP echo: identifier in both; else: type of the request at who asks */
 	__be16 b_port;
 	__u8 protocol;
 	__u8 scope;		/* 0 the connection, 1 a WEFT_CONNECTION_FORWARD entry */
@@ -265,20 +356,21 @@ struct weft_connection {
 	struct weft_address outer;	/* where the remote side's packets are sent; zero: both local */
 	struct weft_address frontend;	/* TRANSLATED: what the opener asked for; FORWARD: the backend */
 	__be16 frontend_port;
-	__u16 cluster;			/* of the remote side, own cluster when both are here */
+	__u16 cluster;			/* of the remote side, own cluster when both are here; 0: outside */
 	__u32 node;			/* index of the remote side's node; WEFT_NODE_UNKNOWN */
 	__u32 cluster_generation;	/* of weft_clusters[cluster] when the flow was made */
 	__u32 node_generation;
 	__u32 opener_identity;
 	__u32 replier_identity;
 	__u32 policy_set;		/* of the local side, of the replier when both are: the verdict's */
-	__u32 identity_generation;	/* policy generation of weft_clusters[cluster] before the verdict */
+	__u16 identity_generation;	/* policy generation of weft_clusters[cluster] before the verdict */
+	__u8 verdict;			/* enum weft_verdict; stored together with what is before it */
+	__u8 pad0;
 	__u32 flags;			/* enum weft_connection_flag */
 	__u32 opener_ifindex;		/* host side of its veth pair; 0: remote */
 	__u32 replier_ifindex;
 	__u16 mtu;			/* of a packet to the remote side, bytes without Ethernet header */
-	__u8 verdict;			/* enum weft_verdict */
-	__u8 pad;
+	__u16 pad1;
 };
 WEFT_ASSERT_SIZE(struct weft_connection, 128);
 
@@ -391,6 +483,9 @@ enum weft_counter {
 	WEFT_COUNTER_OPENINGS_REFUSED,
 	WEFT_COUNTER_OPENINGS_UNREACHABLE,
 	WEFT_COUNTER_PROBES_ANSWERED,		/* in the agent's name */
+	WEFT_COUNTER_AUDITED,			/* verdicts of policies that were told and not enforced */
+	WEFT_COUNTER_DENIALS_ANSWERED,
+	WEFT_COUNTER_DENIALS_UNANSWERED,	/* more in a second than are answered */
 	WEFT_COUNTER_END,
 };
 _Static_assert(WEFT_DROP_END <= WEFT_COUNTER_FIRST, "drop reasons reach into the counters");
@@ -402,6 +497,7 @@ enum weft_event_type {
 	WEFT_EVENT_DENIED = 3,
 	WEFT_EVENT_DROPPED = 4,
 	WEFT_EVENT_RESET = 5,
+	WEFT_EVENT_AUDITED = 6,	/* as DENIED, of what is let through all the same */
 };
 
 /* Record of the ring buffer weft_events. */
@@ -422,10 +518,27 @@ struct weft_event {
 	__u16 reason;			/* enum weft_drop_reason */
 	__u16 cluster;			/* of the remote side */
 	__u32 ifindex;			/* where the packet came in */
+	/* What decided: DENIED, AUDITED, and DROPPED for WEFT_DROP_UNKNOWN_IDENTITY. */
+	__u32 policy_version;		/* 0: the set has none */
+	__s32 policy_rule;		/* of the interval */
+	__u8 policy_direction;		/* enum weft_direction */
+	__u8 pad0;
+	__u16 pad1;
+	__u32 pad2;
 };
-WEFT_ASSERT_SIZE(struct weft_event, 96);
+WEFT_ASSERT_SIZE(struct weft_event, 112);
 
 /* ---- load-time constants: the object's weft_config in .rodata ---- */
+
+/* What the sender of a packet hears that a policy denies. */
+enum weft_denied_answer {
+	WEFT_DENIED_DROP = 0,
+	WEFT_DENIED_REJECT = 1,	/* TCP: RST; else ICMP "administratively prohibited" */
+};
+
+enum {
+	WEFT_DENIALS_PER_SECOND_MAX = 1000,	/* answered on one CPU */
+};
 
 struct weft_config {
 	struct weft_address outer_source;	/* own address on the underlay */
@@ -439,7 +552,7 @@ struct weft_config {
 	__u64 other_idle_nanoseconds;
 	__be16 health_port;			/* UDP; 0 answers no probes */
 	__u16 pad0;
-	__u32 pad1;
+	__u32 denied_answer;			/* enum weft_denied_answer */
 };
 WEFT_ASSERT_SIZE(struct weft_config, 64);
 
