@@ -23,6 +23,12 @@ struct PolicyPrograms {
     private func measure() throws -> [Figure] {
         try stay(onCPU: measuringCPU())
         let world = try ProgramWorld()
+        // Who isn't asked costs nothing.
+        try world.setPolicy(rules: 100, denying: true)
+        let denied = try world.run("weft_from_endpoint", .out, repetitions: 1)
+        guard denied.returnValue == ProgramWorld.actionDrop else {
+            throw LabError(.failed, "the policy isn't asked: \(denied.returnValue)")
+        }
         var opening: [Int: Sample] = [:]
         var established: [Int: Sample] = [:]
         for _ in 0..<(isQuick ? 5 : 21) {

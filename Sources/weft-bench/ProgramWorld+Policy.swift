@@ -9,10 +9,10 @@ extension ProgramWorld {
     private static let policyVersion: UInt32 = 1
 
     /// Puts the local endpoint under a policy with `rules` intervals in the remote one's lists, and as
-    /// many peers with lists of their own; nil takes it away. The packets are allowed.
-    func setPolicy(rules: Int?) throws {
+    /// many peers with lists of their own; nil takes it away.
+    func setPolicy(rules: Int?, denying: Bool = false) throws {
         let words = try MappedArray<UInt64>(object.map(named: "weft_policy_sets"))
-        if let rules { try publish(rules: rules) }
+        if let rules { try publish(rules: rules, denying: denying) }
         words.publish(UInt64(rules == nil ? 0 : Self.policyVersion), at: Int(Self.policySet))
         let endpoints = try HashMap<weft_address, weft_endpoint>(
             object.map(named: "weft_endpoints"))
@@ -22,14 +22,14 @@ extension ProgramWorld {
         try endpoints.update(address, row)
     }
 
-    private func publish(rules: Int) throws {
+    private func publish(rules: Int, denying: Bool) throws {
         let intervals = try MappedArray<UInt64>(object.map(named: "weft_policy_intervals"))
-        // Ports of TCP, allowed and denied in turn; what all packets have is among the allowed.
+        let verdict = UInt64((denying ? WEFT_POLICY_DENY : WEFT_POLICY_ALLOW).rawValue) << 24
         let tcp = UInt64(6) << 16
         var list: [UInt64] = [UInt64(rules)]
         for number in 0..<rules {
             let start = number == 0 ? 0 : tcp + UInt64(number * (65_535 / max(rules, 2)))
-            list.append(start)
+            list.append(verdict | UInt64(number) << 32 | start)
         }
         intervals.store(list, at: 1)
         let peers = try HashMap<weft_policy_peer_key, UInt64>(
