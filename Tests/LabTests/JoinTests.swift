@@ -328,12 +328,19 @@ extension Lab {
                 }
             }
             _ = try LabTrust(plan: lab.plan).issue(for: lab.plan.clusters[1])
-            try await lab.startAgents(of: beta)
+            try await lab.startAgents(of: [beta[0]])
             _ = try await awaiting("alpha to have no peers", atMost: .seconds(20)) {
                 try LabFolder.names(in: "\(lab.plan.folder(of: alpha[0]))/peers.d").isEmpty
                     ? true : nil
             }
             try await lab.startAgents(of: [alpha[1]])
+            // What it asks to announce follows from its nodes: one is missing.
+            let early = try await lab.token("alpha-1", "beta", "2", tokens: &tokens)
+            try await lab.refused("beta-1", "join", early, saying: "'beta-2' hasn't said")
+            try await lab.refused(
+                "beta-1", "join", "token", "gamma", "--id", "3", saying: "'beta-2' hasn't said")
+            try await lab.startAgents(of: [beta[1]])
+            try await lab.converge(beta, joined: ["beta"])
             try await join()
             try await deny("beta-9", "anew")
             try await awaitDenials(["anew"])

@@ -3,6 +3,7 @@
 import Glibc
 import MeshAdmin
 import MeshModel
+import MeshStore
 import MeshTransport
 import MeshTrust
 import Synchronization
@@ -15,6 +16,7 @@ extension MeshService {
 
     func makeToken(_ request: TokenRequest) async throws -> TokenAnswer {
         try requireHome()
+        if request.cluster != nil { try await requireKnownNodes() }
         try await describe()
         guard
             let address = ClusterAddress(
@@ -63,6 +65,7 @@ extension MeshService {
                 .invalidRequest, "the token is for \(target.token.subject), not for a cluster",
                 hint: "use it there: weft node join")
         }
+        try await requireKnownNodes()
         try await describe()
         guard let joiner = try desk?.begin(target.token, now: unixSeconds())
         else { throw notHome }
@@ -182,6 +185,28 @@ extension MeshService {
     }
 
     private func requireHome() throws { if desk == nil { throw notHome } }
+
+    /// A cluster that doesn't say what it wants to announce asks for what its nodes have; what it asks
+    /// for later, every member has to grant by hand.
+    private func requireKnownNodes() async throws {
+        guard configuration.charter == nil else { return }
+        let known = await state.trustView.store.read { tables in
+            Set(
+                tables.nodes.rows.filter { $0.id.cluster == configuration.cluster }
+                    .map(\.id.name))
+        }
+        let others = configuration.members.map(\.name).filter { $0 != configuration.node.name }
+        let silent = others.filter { !known.contains($0) }.sorted()
+        guard let first = silent.first else { return }
+        throw AdminFault(
+            .unavailable,
+            silent.count == 1
+                ? "node '\(first)' hasn't said yet which pod prefixes it has"
+                : "\(silent.count) nodes haven't said yet which pod prefixes they have, '\(first)' is one",
+            hint:
+                "start what is missing and repeat this, or name what this cluster may announce in charter.podPrefixes of this node's configuration"
+        )
+    }
 }
 
 extension TokenStatus {
