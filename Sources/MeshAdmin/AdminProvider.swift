@@ -6,7 +6,9 @@ public import MeshModel
 ///
 /// Every method may throw an ``AdminFault``, which the client gets as it is; any other error becomes
 /// `internalError` with the error's text and is logged.
-public protocol AdminProvider: JoiningProvider, RotationProvider, PolicyProvider {
+public protocol AdminProvider: JoiningProvider, RotationProvider, PolicyProvider,
+    ConfigurationProvider
+{
     func status() async throws -> AgentStatus
     func clusters() async throws -> [ClusterStatus]
     func nodes() async throws -> [NodeStatus]

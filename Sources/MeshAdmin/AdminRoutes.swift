@@ -33,6 +33,7 @@ func metricsRouter(_ provider: any AdminProvider) -> Router<BasicRequestContext>
 
 private func addReading(_ provider: any AdminProvider, to router: Router<BasicRequestContext>) {
     router.answer("/v1/status") { try await provider.status() }
+    router.answer("/v1/configuration") { try await provider.configurationStatus() }
     router.answer("/v1/clusters") { try await provider.clusters() }
     router.answer("/v1/nodes") { try await provider.nodes() }
     router.get("/v1/why/{cluster}") { _, context in

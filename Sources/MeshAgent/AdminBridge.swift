@@ -35,6 +35,9 @@ struct AdminBridge: AdminProvider {
     let statistics: TransportStatistics
     let hub: FlowHub<FlowEvent>
     let socket: DatagramSocket
+    let following: ConfigurationService
+
+    func configurationStatus() async throws -> ConfigurationStatus { await following.status }
 
     func nodes() async throws -> [NodeStatus] {
         let tables = store.snapshot()

@@ -29,16 +29,15 @@ public enum Agent {
     /// Runs until SIGTERM or SIGINT. The datapath goes on without it.
     ///
     /// - Throws: whatever keeps it from starting; then nothing was changed.
-    public static func run(configurationFile: String) async throws {
-        let configuration = try AgentConfiguration(file: configurationFile)
-        var log = Logger(label: "weftd")
-        if let level = ProcessInfo.processInfo.environment["WEFT_LOG_LEVEL"] {
-            guard let level = Logger.Level(rawValue: level) else {
-                throw ConfigurationError(
-                    "WEFT_LOG_LEVEL",
-                    "'\(level)' must be trace, debug, info, notice, warning or error")
-            }
-            log.logLevel = level
+    public static func run(
+        _ readConfiguration: @escaping @Sendable () throws -> ConfigurationLayers
+    ) async throws {
+        let layers = try readConfiguration()
+        let configuration = try AgentConfiguration(layers)
+        let (file, settings) = (layers.file, layers.settings)
+        let level = SharedLogLevel(configuration.logLevel)
+        var log = Logger(label: "weftd") {
+            SharedLevelHandler(StreamLogHandler.standardError(label: $0), level)
         }
         log[metadataKey: "node"] = "\(configuration.node.name)"
         let peerFolder = PeerFolder(folder: configuration.paths.peers, own: configuration)
@@ -84,7 +83,14 @@ public enum Agent {
             "The datapath is in place", metadata: ["endpoints": "\(restored.restored.count)"])
 
         try await serve(
-            configuration, peerFolder, trust, datapath, endpoints, folder, log)
+            configuration, peerFolder, trust, datapath, endpoints, folder, log
+        ) { apply in
+            ConfigurationService(file: file, settings, log: log, read: readConfiguration) {
+                configuration in
+                level.level = configuration.logLevel
+                await apply(configuration)
+            }
+        }
     }
 
     private static func makeDatapath(
@@ -104,7 +110,8 @@ public enum Agent {
     private static func serve(
         _ configuration: AgentConfiguration, _ peerFolder: PeerFolder, _ trust: TrustMaterial,
         _ datapath: KernelDatapath,
-        _ endpoints: EndpointManager, _ folder: FolderWatcher, _ log: Logger
+        _ endpoints: EndpointManager, _ folder: FolderWatcher, _ log: Logger,
+        _ follow: (@escaping ConfigurationService.Apply) -> ConfigurationService
     ) async throws {
         let startedAt = Instant.monotonicNow
         let peers = peerFolder.peers
@@ -222,12 +229,18 @@ public enum Agent {
             configuration: configuration, desk: desk, records: core.trustRecords, state: state,
             links: links, statistics: statistics, log: log)
         let rotation = try makeRotation(configuration, authority, mesh, log)
+        let following = follow { configuration in
+            authority?.nodeLifetimeSeconds = configuration.nodeCertificateSeconds
+            await capacity.read(configuration.capacityFile)
+            await mesh.ask(for: configuration.charter)
+            await reconciliation.renewFlows(configuration.policy.openFlows == .renew)
+        }
         let bridge = AdminBridge(
             configuration: configuration, startedAt: startedAt, store: store, datapath: datapath,
             endpointManager: endpoints, state: state, health: health, backends: backends,
             trust: trustFiles, mesh: mesh, rotation: rotation, denying: denying, links: links,
             authority: authority, reconciliation: reconciliation, statistics: statistics, hub: hub,
-            socket: socket)
+            socket: socket, following: following)
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
@@ -239,7 +252,7 @@ public enum Agent {
             reconciliation, socket,
             OverlayBeatService(beats: datapath.beats, socket: socket, log: log), health, capacity,
             backends, state, links, denying, trustFiles,
-            mesh, flows, admin,
+            mesh, flows, following, admin,
         ]
         if let authority { services.append(authority) }
         if let rotation { services.append(rotation) }

@@ -17,6 +17,7 @@ final class AuthorityService: Service {
 
     private let configuration: AgentConfiguration
     private let held: Mutex<CertificateAuthority?>
+    private let lifetime: Mutex<Double>
     private let denials: Denials
     private let trail: AuthorityAudit
     private let log: Logger
@@ -26,6 +27,7 @@ final class AuthorityService: Service {
         log: Logger
     ) {
         self.configuration = configuration
+        lifetime = Mutex(configuration.nodeCertificateSeconds)
         held = Mutex(authority)
         self.denials = denials
         trail = AuthorityAudit(authority: Self.folder(of: configuration), log: log)
@@ -35,8 +37,14 @@ final class AuthorityService: Service {
     /// Nil on a node that asks the home for its first intermediate; once it is here, it stays.
     var present: CertificateAuthority? {
         var present = held.withLock { $0 }
-        present?.nodeLifetimeSeconds = configuration.nodeCertificateSeconds
+        present?.nodeLifetimeSeconds = nodeLifetimeSeconds
         return present
+    }
+
+    /// Of certificates that are issued from now on.
+    var nodeLifetimeSeconds: Double {
+        get { lifetime.withLock { $0 } }
+        set { lifetime.withLock { $0 = newValue } }
     }
 
     /// - Throws: ``TrustError/noAuthority`` while there is none.

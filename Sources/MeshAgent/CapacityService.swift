@@ -17,7 +17,7 @@ actor CapacityService: Service {
     static let processorBytes = 128 * 1024
     static let fileBytes = 128
 
-    private let file: String?
+    private var file: String?
     private let health: AsyncStream<HealthInput>.Continuation
     private let log: Logger
     private var meter = ProcessorMeter()
@@ -32,6 +32,9 @@ actor CapacityService: Service {
         self.health = health
         self.log = log
     }
+
+    /// Reads another file from now on.
+    func read(_ file: String?) { self.file = file }
 
     func run() async throws {
         step(at: .monotonicNow)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+public import Logging
 public import MeshModel
 import MeshTrust
 import Yams
@@ -75,6 +76,7 @@ public struct AgentConfiguration: Sendable {
     var charter: ClusterCharter?
     /// How long the certificates last that this node issues to nodes of its cluster.
     var nodeCertificateSeconds: Double = 86_400
+    public var logLevel = Logger.Level.info
     static let nodeCertificateRange = 60...86_400
 
     /// Whether this node may sequence the cluster's ledger.
@@ -99,9 +101,25 @@ public struct ConfigurationError: Error, CustomStringConvertible {
 extension AgentConfiguration {
     static let maximumFileBytes = 1 << 20
 
-    /// - Throws: ``ConfigurationError``: the agent doesn't start and has changed nothing.
-    public init(file: String) throws {
-        let raw = try decodeYAML(RawConfiguration.self, file: file)
+    /// A file alone.
+    ///
+    /// - Throws: see ``init(_:)``.
+    public init(file: String) throws { try self.init(ConfigurationLayers(file: file)) }
+
+    /// - Throws: ``ConfigurationError``: the agent doesn't start, or goes on with what it has.
+    public init(_ layers: ConfigurationLayers) throws {
+        if let problem = layers.problems.first { throw problem }
+        do {
+            try self.init(decoding: layers.root, file: layers.file)
+        } catch let error as ConfigurationError {
+            throw layers.located(error)
+        }
+    }
+
+    private init(decoding node: Node, file: String) throws {
+        let raw: RawConfiguration = try decodeYAML(file: file) {
+            try $0.decode(from: node)
+        }
         func fail(_ message: String) -> ConfigurationError { ConfigurationError(file, message) }
 
         guard isSubdomain(raw.mesh) else {
@@ -201,6 +219,11 @@ extension AgentConfiguration {
                 "certificates.nodeSeconds: \(lifetime) must be \(Self.nodeCertificateRange.lowerBound) to \(Self.nodeCertificateRange.upperBound)"
             )
         }
+        let level = raw.logLevel ?? Logger.Level.info.rawValue
+        guard let logLevel = Logger.Level(rawValue: level) else {
+            throw fail(
+                "logLevel: '\(level)' must be trace, debug, info, notice, warning or error")
+        }
         self.init(
             mesh: raw.mesh, clusterName: clusterName, cluster: cluster, node: node,
             zone: raw.node.zone ?? "", publisher: publisher, members: members,
@@ -216,7 +239,7 @@ extension AgentConfiguration {
             identityLabels: identityLabels,
             charter: try raw.charter.map { raw throws(ConfigurationError) in
                 try ClusterCharter(raw, file: file)
-            }, nodeCertificateSeconds: Double(lifetime))
+            }, nodeCertificateSeconds: Double(lifetime), logLevel: logLevel)
     }
 }
 
@@ -293,6 +316,7 @@ private struct RawConfiguration: Decodable {
     let certificates: Certificates?
     let flowEvents: Bool?
     let metricsPort: UInt16?
+    let logLevel: String?
 }
 
 /// Reads a YAML file of at most ``AgentConfiguration/maximumFileBytes``.
@@ -307,8 +331,14 @@ func decodeYAML<Value: Decodable>(_: Value.Type, file: String) throws -> Value {
         throw ConfigurationError(
             file, "is larger than \(AgentConfiguration.maximumFileBytes) bytes")
     }
+    return try decodeYAML(file: file) { try $0.decode(from: data) }
+}
+
+private func decodeYAML<Value>(
+    file: String, _ decode: (YAMLDecoder) throws -> Value
+) throws -> Value {
     do {
-        return try YAMLDecoder().decode(Value.self, from: data)
+        return try decode(YAMLDecoder())
     } catch let error as DecodingError {
         throw ConfigurationError(file, describe(error))
     } catch {

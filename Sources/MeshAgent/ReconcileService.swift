@@ -111,6 +111,8 @@ actor ReconcileService: Service {
 }
 
 extension ReconcileService {
+    func renewFlows(_ renews: Bool) { policies.renewsFlows = renews }
+
     /// Which policy decided, as far as this process knows.
     func explanation(of mark: FlowPolicy) -> String? {
         guard let reason = policies.history.reason(version: mark.version, code: mark.rule)

@@ -18,7 +18,7 @@ struct Weft: ParsableCommand {
                     ServiceCommand.self, EndpointCommand.self, IdentityCommand.self,
                     PolicyCommand.self,
                     FlowsCommand.self, DropsCommand.self, WhyCommand.self,
-                    KernelCommand.self,
+                    ConfigCommand.self, KernelCommand.self,
                 ]),
             CommandGroup(
                 name: "Steer",

@@ -17,6 +17,7 @@ struct AdminServerTests {
         try await Harness.run { harness async throws in
             let client = harness.reading
             #expect(try await client.status() == .fixture)
+            #expect(try await client.configuration() == .fixture)
             #expect(try await client.clusters() == [.fixture])
             #expect(try await client.nodes() == [.fixture])
             #expect(try await client.services() == [.fixture])

@@ -28,6 +28,7 @@ final class ScriptedAgent: AdminProvider {
     private let never = AsyncStream<Void>.makeStream()
 
     func status() async throws -> AgentStatus { .fixture }
+    func configurationStatus() async throws -> ConfigurationStatus { .fixture }
     func clusters() async throws -> [ClusterStatus] { [.fixture] }
     func nodes() async throws -> [NodeStatus] { [.fixture] }
     func why(cluster: String, node: String?) async throws -> HealthStory {
@@ -191,6 +192,16 @@ extension TrustStatus {
                 fractionLeft: 0.9)
         ], home: "n1", audit: AuditHead(sequence: 7, hash: "00ff"), denials: 1,
         rotation: .fixture)
+}
+
+extension ConfigurationStatus {
+    static let fixture = ConfigurationStatus(
+        file: "/etc/weft/weftd.yaml", problem: "line 3",
+        settings: [
+            SettingStatus(
+                key: "ports.state", value: "4790", source: "$WEFT_PORTS_STATE", pending: "7",
+                isLive: false)
+        ])
 }
 
 extension IntroducersStatus {

@@ -8,7 +8,7 @@ import Testing
 @testable import MeshAgent
 
 /// A configuration that is right in every line; tests replace one.
-private let right = """
+let rightConfiguration = """
     mesh: example
     cluster: {name: north, id: 1}
     node: {name: a, zone: z1}
@@ -53,7 +53,7 @@ struct ConfigurationTests {
 
     @Test("says what it says, and what it doesn't is the default")
     func right() throws {
-        let configuration = try Self.read(MeshAgentTests.right)
+        let configuration = try Self.read(rightConfiguration)
         #expect(configuration.clusterName.rawValue == "north")
         #expect(configuration.node == own && configuration.zone == "z1")
         #expect(configuration.members.map(\.name) == ["a", "b"], "sorted")
@@ -72,7 +72,7 @@ struct ConfigurationTests {
     @Test("may ask for a charter of its own, and says who decides about trust")
     func charter() throws {
         let configuration = try Self.read(
-            MeshAgentTests.right
+            rightConfiguration
                 + "ports: {enrolment: 7}\ncharter: {podPrefixes: [10.1.0.0/16], "
                 + "namespaces: ['*', '!kube-*'], quota: {services: 7}}\n")
         #expect(configuration.home == "b" && !configuration.isHome)
@@ -81,17 +81,17 @@ struct ConfigurationTests {
         #expect(charter.podPrefixes == prefixes("10.1.0.0/16"))
         #expect(charter.namespaces == ["!kube-*", "*"] && charter.quota.services == 7)
         #expect(throws: ConfigurationError.self) {
-            try Self.read(MeshAgentTests.right + "charter: {podPrefixes: []}\n")
+            try Self.read(rightConfiguration + "charter: {podPrefixes: []}\n")
         }
         #expect(throws: ConfigurationError.self) {
-            try Self.read(MeshAgentTests.right + "ports: {enrolment: 4790}\n")
+            try Self.read(rightConfiguration + "ports: {enrolment: 4790}\n")
         }
     }
 
     @Test("may name ports, profile and metrics")
     func options() throws {
         let configuration = try Self.read(
-            MeshAgentTests.right
+            rightConfiguration
                 + "ports: {state: 1, vxlan: 2}\nhealth: {profile: fast}\nflowEvents: false\n"
                 + "metricsPort: 9100\ncapacity: {file: /run/gpu-slots}\n"
                 + "policy: {scope: allClusters, denied: reject, openFlows: keep}\n")
@@ -148,11 +148,11 @@ struct ConfigurationTests {
                 "'refuse'", "drop or reject"),
         ])
     func wrong(line: WrongLine) throws {
-        let text = MeshAgentTests.right.replacing(line.line, with: line.wrong)
-        try #require(text != MeshAgentTests.right)
+        let text = rightConfiguration.replacing(line.line, with: line.wrong)
+        try #require(text != rightConfiguration)
         let error = #expect(throws: ConfigurationError.self) { try Self.read(text) }
         let message = try #require(error).description
-        #expect(message.contains("weft.yaml: "))
+        #expect(message.contains("weft.yaml:"))
         for part in line.says { #expect(message.contains(part), "\(message)") }
     }
 
@@ -160,7 +160,7 @@ struct ConfigurationTests {
         "that is empty, a list or not there is refused with its name", arguments: ["", "[]", "x"])
     func noMap(text: String) throws {
         let error = try #require(#expect(throws: ConfigurationError.self) { try Self.read(text) })
-        #expect(error.description.contains("weft.yaml: "))
+        #expect(error.description.contains("weft.yaml:"))
         #expect(!error.message.hasPrefix(":") && !error.message.isEmpty, "\(error)")
     }
 
@@ -170,7 +170,7 @@ struct ConfigurationTests {
             try AgentConfiguration(file: "/nonexistent/weft.yaml")
         }
         #expect(missing?.description.hasPrefix("/nonexistent/weft.yaml: can't be read") == true)
-        let large = MeshAgentTests.right + String(repeating: "# filling\n", count: 110_000)
+        let large = rightConfiguration + String(repeating: "# filling\n", count: 110_000)
         let error = #expect(throws: ConfigurationError.self) { try Self.read(large) }
         #expect(error?.description.contains("is larger than 1048576 bytes") == true)
     }

@@ -17,7 +17,7 @@ actor MeshService: Service {
     /// A cluster that has left stays a peer for so long: it waits to hear that its leave is known.
     private static let departure = Duration.seconds(2)
 
-    let configuration: AgentConfiguration
+    private(set) var configuration: AgentConfiguration
     let state: StateService
     let log: Logger
     let links: LinkService
@@ -94,6 +94,9 @@ actor MeshService: Service {
             presentNewCertificate()
         }
     }
+
+    /// Asks others for another charter, with the next look at the time.
+    func ask(for charter: ClusterCharter?) { configuration.charter = charter }
 
     // MARK: From the ledgers
 

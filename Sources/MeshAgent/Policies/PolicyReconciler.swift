@@ -19,7 +19,7 @@ struct PolicyReconciler {
     private let environment: PolicyEnvironment
     private let own: ClusterID
     /// Whether open flows follow a change.
-    private let renewsFlows: Bool
+    var renewsFlows: Bool
 
     private var subjects: PolicySubjects
     /// What is in force; nil before the first book is.

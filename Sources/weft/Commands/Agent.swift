@@ -7,15 +7,23 @@ import MeshAgent
 struct AgentArguments: ParsableArguments {
     static let abstract = "Run the agent of this node."
     static let discussion = """
+        Variables such as WEFT_PORTS_STATE say more than the file, --set more than both; 'weft config \
+        keys' lists what there is.
+
         Runs until SIGTERM or SIGINT. Connections through the node go on while no agent runs. Exits \
         with 1, having changed nothing, when it can't start.
         """
 
     @Option(help: ArgumentHelp("The node's configuration.", valueName: "file"))
-    var config = "/etc/weft/weftd.yaml"
+    var config = Self.standardFile
+
+    static let standardFile = "/etc/weft/weftd.yaml"
+
+    @OptionGroup var said: SaidOptions
 
     func run() async throws {
-        try await Agent.run(configurationFile: config)
+        let (file, said) = (config, said)
+        try await Agent.run { try said.layers(file) }
     }
 }
 
