@@ -103,10 +103,12 @@ let package = Package(
             "MeshTransport",
             ["MeshModel", "MeshTrust", log, crypto, lifecycle]
                 + nio + x509 + [.product(name: "NIOSSL", package: "swift-nio-ssl")]),
+        // The page's files, embedded.
+        .target(name: "CMeshPage", exclude: ["web"]),
         layer(
             "MeshAdmin",
             [
-                "MeshModel", log, lifecycle,
+                "MeshModel", "CMeshPage", log, lifecycle,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -146,7 +148,7 @@ let package = Package(
                 "MeshModel", "MeshAdmin", "MeshLab", "MeshDatapath", "BPF", "CMeshABI", "Netlink",
                 "MeshReplication", "MeshTrust", "MeshTransport", "MeshJournal", "MeshLease",
                 "MeshEtcd", "MeshStore", "MeshMembership", "MeshReachability", "MeshAgent",
-                "MeshSimulation", "TrustForgery", log, crypto, lifecycle, arguments,
+                "MeshSimulation", "TrustForgery", "PolicyChurn", log, crypto, lifecycle, arguments,
             ],
             swiftSettings: strict),
 
@@ -161,6 +163,15 @@ let package = Package(
         .target(
             name: "TrustForgery", dependencies: ["MeshModel", "MeshTrust", crypto] + x509,
             path: "Tests/TrustForgery",
+            swiftSettings: strict),
+
+        // Connections in a lab while its policies change, held against the pure engine.
+        .target(
+            name: "PolicyChurn",
+            dependencies: [
+                "MeshModel", "MeshPolicy", "MeshKubernetes", "MeshAdmin", "MeshLab", "Netlink",
+            ],
+            path: "Tests/PolicyChurn",
             swiftSettings: strict),
 
         // A network namespace for one test.
@@ -227,6 +238,7 @@ let package = Package(
             [
                 "MeshModel", "MeshAdmin", log, lifecycle,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio),
         tests(
             "MeshAgentTests",
@@ -246,7 +258,8 @@ let package = Package(
         tests(
             "LabTests",
             [
-                "weft", "BPF", "Netlink", "MeshModel", "MeshAdmin", "MeshLab",
+                "weft", "BPF", "Netlink", "MeshModel", "MeshAdmin", "MeshAgent", "MeshLab",
+                "PolicyChurn",
                 .product(name: "Yams", package: "Yams"),
             ]),
         tests("weftTests", ["weft", "MeshModel", "MeshAdmin", "MeshLab", arguments]),

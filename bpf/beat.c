@@ -16,7 +16,7 @@ int weft_send_beat(struct __sk_buff *skb)
 		.word2 = skb->cb[2],
 		.word3 = skb->cb[3],
 	};
-	long error = encapsulate(skb, &peer, beat_identity(weft_config.cluster));
+	long error = encapsulate(skb, &peer, beat_identity(weft_config.cluster), 0);
 
 	return error ?: bpf_clone_redirect(skb, weft_config.overlay_ifindex, 0);
 }

@@ -155,7 +155,7 @@ WEFT_SEPARATE int open_flow(struct __sk_buff *skb, struct packet *packet, struct
 	if (reason)
 		return -reason;
 	if (entry->flags & WEFT_CONNECTION_HOST) {
-		connection_insert(skb, packet, flow, entry);
+		connection_insert(skb, packet, flow);
 		return leave_to_host(skb);
 	}
 	if (is_forgotten(packet, entry))
@@ -166,14 +166,14 @@ WEFT_SEPARATE int open_flow(struct __sk_buff *skb, struct packet *packet, struct
 		entry->flags |= WEFT_CONNECTION_TRANSLATED;
 		entry->frontend = packet->frontend;
 		entry->frontend_port = packet->frontend_port;
-		if (!insert_forward(packet, entry) || !connection_insert(skb, packet, flow, entry))
+		if (!insert_forward(packet, entry) || !connection_insert(skb, packet, flow))
 			return -WEFT_DROP_CONNECTION_TABLE_FULL;
 		count(WEFT_COUNTER_PACKETS_TRANSLATED, packet->length);
 		reason = apply_translation(skb, packet, entry, true);
 		if (reason)
 			return -reason;
 	} else {
-		connection_insert(skb, packet, flow, entry);
+		connection_insert(skb, packet, flow);
 	}
 	if (entry->replier_ifindex) {
 		count(WEFT_COUNTER_DELIVERED, packet->length);

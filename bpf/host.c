@@ -80,7 +80,7 @@ WEFT_SEPARATE int open_flow_to_endpoint(struct __sk_buff *skb, struct packet *pa
 	reason = connection_judge(entry, packet, true);
 	if (reason)
 		return -reason;
-	connection_insert(skb, packet, flow, entry);
+	connection_insert(skb, packet, flow);
 	count(WEFT_COUNTER_DELIVERED, packet->length);
 	return TC_ACT_OK;
 }

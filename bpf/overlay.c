@@ -15,6 +15,7 @@ WEFT_SEPARATE int check_origin(struct packet *packet, struct origin *origin)
 {
 	const struct weft_outer_source *source;
 	const struct weft_endpoint *endpoint;
+	struct weft_address outer;
 	__u32 cluster, owner;
 	__u8 check;
 
@@ -23,7 +24,8 @@ WEFT_SEPARATE int check_origin(struct packet *packet, struct origin *origin)
 	cluster = WEFT_IDENTITY_CLUSTER(origin->identity);
 	check = cluster_source_check(cluster);
 	owner = prefix_cluster(&packet->source);
-	source = bpf_map_lookup_elem(&weft_outer_sources, &origin->outer);
+	outer = origin->outer;
+	source = bpf_map_lookup_elem(&weft_outer_sources, &outer);
 	if (check == WEFT_SOURCE_CHECK_NODE) {
 		if (!source)
 			return WEFT_DROP_UNKNOWN_NODE;
@@ -67,7 +69,7 @@ WEFT_SEPARATE int open_flow_from_overlay(struct __sk_buff *skb, struct packet *p
 		entry->outer = origin->outer;
 	reason = connection_judge(entry, packet, true);
 	if (!reason)
-		connection_insert(skb, packet, flow, entry);
+		connection_insert(skb, packet, flow);
 	return reason;
 }
 
@@ -139,6 +141,33 @@ static __always_inline int flow_from_overlay(struct __sk_buff *skb, struct packe
 	return deliver(skb, packet, endpoint);
 }
 
+/*
+ * Word of a denial, which the node of a backend marks, so that an opening which is not allowed there
+ * isn't taken for one that nobody answers. It is about a connection that is known here, with that
+ * node. Returns TC_ACT_OK if the endpoint is to hear it as well.
+ */
+WEFT_SEPARATE int denial_from_overlay(struct packet *packet, struct origin *origin)
+{
+	struct weft_connection *entry;
+	struct flow flow;
+	int reason;
+
+	if (!packet || !origin)
+		return -WEFT_DROP_STRAY_DENIAL;
+	reason = check_origin(packet, origin);
+	if (reason)
+		return -reason;
+	flow_key(&flow, &packet->source, packet->source_port, &packet->destination,
+		 packet->destination_port, packet->protocol, WEFT_SCOPE_CONNECTION);
+	entry = connection_find(&flow, packet, bpf_ktime_get_coarse_ns());
+	if (!entry || !(packet->tcp_flags & WEFT_TCP_RST) || entry->node != origin->node ||
+	    connection_flags(entry) & WEFT_CONNECTION_HOST)
+		return -WEFT_DROP_STRAY_DENIAL;
+	if (!flow_is_from_opener(&flow, entry))
+		evidence_of_denial(packet, entry);
+	return origin->marks & WEFT_OVERLAY_QUIET ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
 WEFT_SEPARATE int error_from_overlay(struct __sk_buff *skb, struct packet *packet,
 				     struct origin *origin)
 {
@@ -191,6 +220,12 @@ static __always_inline int from_overlay(struct __sk_buff *skb, struct packet *pa
 		reason = check_origin(packet, &origin) ?: follow_fragment(skb, packet);
 	if (reason)
 		return -reason;
+	if (origin.marks) {
+		int fate = denial_from_overlay(packet, &origin);
+
+		if (fate != TC_ACT_OK)
+			return fate;
+	}
 	if (packet->is_error)
 		return error_from_overlay(skb, packet, &origin);
 	return flow_from_overlay(skb, packet, &origin);

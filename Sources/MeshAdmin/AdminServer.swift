@@ -7,8 +7,8 @@ import NIOCore
 public import ServiceLifecycle
 import Synchronization
 
-/// Serves an agent's state and its administration over two unix sockets, and its metrics over TCP on
-/// the loopback interface.
+/// Serves an agent's state and its administration over two unix sockets, and its metrics and its page
+/// over TCP on the loopback interface.
 public struct AdminServer: Service {
     public struct Configuration: Sendable {
         /// Everybody on the machine may read.
@@ -17,20 +17,25 @@ public struct AdminServer: Service {
         public var administrationSocketPath: String
         /// Loopback TCP port of `/metrics`; nil: none.
         public var metricsPort: UInt16?
+        /// Loopback TCP port of the page; nil: none.
+        public var pagePort: UInt16?
 
         public init(
-            socketPath: String, administrationSocketPath: String, metricsPort: UInt16? = nil
+            socketPath: String, administrationSocketPath: String, metricsPort: UInt16? = nil,
+            pagePort: UInt16? = nil
         ) {
             self.socketPath = socketPath
             self.administrationSocketPath = administrationSocketPath
             self.metricsPort = metricsPort
+            self.pagePort = pagePort
         }
 
         /// Both sockets in one folder, with their usual names.
-        public init(folder: String, metricsPort: UInt16? = nil) {
+        public init(folder: String, metricsPort: UInt16? = nil, pagePort: UInt16? = nil) {
             self.init(
                 socketPath: "\(folder)/weft.sock",
-                administrationSocketPath: "\(folder)/weft-admin.sock", metricsPort: metricsPort)
+                administrationSocketPath: "\(folder)/weft-admin.sock", metricsPort: metricsPort,
+                pagePort: pagePort)
         }
     }
 
@@ -70,6 +75,9 @@ public struct AdminServer: Service {
             if let port = configuration.metricsPort {
                 group.addTask { try await serveMetrics(port: port) }
             }
+            if let port = configuration.pagePort {
+                group.addTask { await servePage(port: port) }
+            }
             try await group.waitForAll()
         }
     }
@@ -101,6 +109,19 @@ public struct AdminServer: Service {
             router: metricsRouter(provider), server: Self.http,
             configuration: Self.listener(.hostname("127.0.0.1", port: Int(port))), logger: logger)
         try await application.run()
+    }
+
+    /// Returns without having served where the port is taken: an agent does its work without a page.
+    private func servePage(port: UInt16) async {
+        let application = Application(
+            router: pageRouter(provider), server: Self.http,
+            configuration: Self.listener(.hostname("127.0.0.1", port: Int(port))), logger: logger)
+        do {
+            try await application.run()
+        } catch {
+            logger.warning(
+                "The page isn't served", metadata: ["port": "\(port)", "error": "\(error)"])
+        }
     }
 
     private static var http: HTTPServerBuilder {

@@ -2,7 +2,7 @@
 
 /// A policy of the agent's cluster: an element of `GET /v1/policies`.
 public struct PolicyStatus: Codable, Hashable, Sendable {
-    public enum State: String, Codable, Sendable {
+    public enum State: String, Codable, Sendable, CaseIterable {
         /// This node goes by it.
         case enforced
         /// Not yet in the kernel.

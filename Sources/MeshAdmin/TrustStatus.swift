@@ -38,7 +38,7 @@ public struct TrustStatus: Codable, Hashable, Sendable {
 }
 
 public struct CertificateStatus: Codable, Hashable, Sendable {
-    public enum Kind: String, Codable, Sendable {
+    public enum Kind: String, Codable, Sendable, CaseIterable {
         case root, intermediate, node
     }
 

@@ -200,7 +200,7 @@ extension AdminBridge {
     }
 
     /// Resident set size, from the second field of /proc/self/statm in pages of 4 KiB.
-    private func residentBytes() -> UInt64 {
+    func residentBytes() -> UInt64 {
         guard let data = try? Data(contentsOf: URL(filePath: "/proc/self/statm")) else { return 0 }
         let fields = String(decoding: data, as: UTF8.self).split(separator: " ")
         return fields.count > 1 ? (UInt64(fields[1]) ?? 0) * 4096 : 0

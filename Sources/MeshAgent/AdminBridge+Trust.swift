@@ -175,31 +175,10 @@ extension AdminFault {
     }
 }
 
-// MARK: Metrics
-
 extension AdminBridge {
-    func trustMetrics() -> [MetricFamily] {
-        let now = Date()
-        let lives = TrustedLife.all(links.security, authority: authority?.present)
-        let owners = Dictionary(grouping: lines(now: now)) { $0.owner?.cluster.rawValue ?? "" }
-        return [
-            MetricFamily(
-                name: "weft_trust_certificate_left_seconds",
-                help: "Time until the first certificate of a kind and cluster ends.",
-                kind: .gauge,
-                samples: Dictionary(grouping: lives) { [$0.kind.rawValue, $0.cluster.rawValue] }
-                    .sorted { $0.key.lexicographicallyPrecedes($1.key) }.map { key, lives in
-                        MetricFamily.Sample(
-                            lives.map { $0.life.notAfter.timeIntervalSince(now) }.min() ?? 0,
-                            labels: [.init("kind", key[0]), .init("cluster", key[1])])
-                    }),
-            MetricFamily(
-                name: "weft_trust_denials",
-                help: "Denials in force by the cluster that denies; without one: this node's own.",
-                kind: .gauge,
-                samples: owners.sorted { $0.key < $1.key }.map {
-                    MetricFamily.Sample(Double($0.value.count), labels: [.init("cluster", $0.key)])
-                }),
-        ]
+    /// Denials in force by the cluster that denies; the empty name: this node's own.
+    func denialCounts(now: Date) -> [(cluster: String, count: Int)] {
+        Dictionary(grouping: lines(now: now)) { $0.owner?.cluster.rawValue ?? "" }
+            .map { ($0.key, $0.value.count) }.sorted { $0.cluster < $1.cluster }
     }
 }

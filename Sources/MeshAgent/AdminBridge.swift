@@ -34,8 +34,11 @@ struct AdminBridge: AdminProvider {
     let reconciliation: ReconcileService
     let statistics: TransportStatistics
     let hub: FlowHub<FlowEvent>
+    let ledger: FlowLedger
     let socket: DatagramSocket
     let following: ConfigurationService
+    let census: MapCensus
+    let startedUnixSeconds = unixSeconds()
 
     func configurationStatus() async throws -> ConfigurationStatus { await following.status }
 

@@ -186,7 +186,7 @@ public enum Agent {
         let links = try LinkService(
             configuration: linking, statistics: statistics, logger: log, group: linkGroup)
         let prober = BackendProber(
-            namespace: { endpoints.namespace(behind: $0, toward: $1) },
+            namespace: { endpoints.namespace(behind: $0, toward: $1) }, datapath: datapath,
             timeout: BackendHealthParameters.default.probeTimeout)
         let backends = BackendHealthService(
             own: configuration.node, store: store, datapath: datapath, log: log,
@@ -218,6 +218,7 @@ public enum Agent {
                 renewsFlows: configuration.policy.openFlows == .renew),
             isRestart: isRestart, log: log)
         let hub = FlowHub<FlowEvent>()
+        let ledger = FlowLedger()
         let denying = DenyService(
             configuration: configuration, denials: denials, links: links, state: state,
             authority: authority, log: log)
@@ -235,24 +236,27 @@ public enum Agent {
             await mesh.ask(for: configuration.charter)
             await reconciliation.renewFlows(configuration.policy.openFlows == .renew)
         }
+        let census = MapCensus(datapath: datapath, log: log)
         let bridge = AdminBridge(
             configuration: configuration, startedAt: startedAt, store: store, datapath: datapath,
             endpointManager: endpoints, state: state, health: health, backends: backends,
             trust: trustFiles, mesh: mesh, rotation: rotation, denying: denying, links: links,
             authority: authority, reconciliation: reconciliation, statistics: statistics, hub: hub,
-            socket: socket, following: following)
+            ledger: ledger, socket: socket, following: following, census: census)
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
-                folder: configuration.paths.run, metricsPort: configuration.metricsPort),
+                folder: configuration.paths.run, metricsPort: configuration.metricsPort,
+                pagePort: configuration.pagePort),
             logger: log)
-        let flows = FlowService(datapath: datapath, hub: hub, state: state, log: log)
+        let flows = FlowService(
+            datapath: datapath, hub: hub, ledger: ledger, state: state, log: log)
         // Stopped from the last to the first: the reader of the links ends with them.
         var services: [any Service] = [
             reconciliation, socket,
             OverlayBeatService(beats: datapath.beats, socket: socket, log: log), health, capacity,
             backends, state, links, denying, trustFiles,
-            mesh, flows, following, admin,
+            mesh, flows, following, census, admin,
         ]
         if let authority { services.append(authority) }
         if let rotation { services.append(rotation) }

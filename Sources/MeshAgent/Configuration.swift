@@ -60,6 +60,10 @@ public struct AgentConfiguration: Sendable {
     public let flowEvents: Bool
     /// Loopback port of the Prometheus metrics; nil: none.
     public let metricsPort: UInt16?
+    /// Loopback port of the page; nil: none.
+    public var pagePort: UInt16? = Self.defaultPagePort
+    static let defaultPagePort: UInt16 = 4793
+    var metrics = MetricsSettings()
 
     /// What of other clusters' ledgers this node imports.
     public enum Imports: String, Sendable, CaseIterable {
@@ -205,6 +209,10 @@ extension AgentConfiguration {
             }
         }
 
+        let pagePort = raw.pagePort ?? Self.defaultPagePort
+        guard pagePort == 0 || pagePort != raw.metricsPort else {
+            throw fail("pagePort: \(pagePort) is the port of the metrics too; change one, or say 0")
+        }
         let wanted = raw.health?.profile ?? HealthProfile.default.rawValue
         guard let profile = HealthProfile(rawValue: wanted) else {
             throw fail("health.profile: '\(wanted)' must be default, fast or frugal")
@@ -235,6 +243,8 @@ extension AgentConfiguration {
                 trust: raw.paths.trust),
             healthProfile: profile, capacityFile: raw.capacity?.file,
             flowEvents: raw.flowEvents ?? true, metricsPort: raw.metricsPort,
+            pagePort: pagePort == 0 ? nil : pagePort,
+            metrics: try MetricsSettings(raw.metrics, file: file),
             imports: imports, policy: try PolicySettings(raw.policy, file: file),
             identityLabels: identityLabels,
             charter: try raw.charter.map { raw throws(ConfigurationError) in
@@ -316,7 +326,9 @@ private struct RawConfiguration: Decodable {
     let certificates: Certificates?
     let flowEvents: Bool?
     let metricsPort: UInt16?
+    let pagePort: UInt16?
     let logLevel: String?
+    let metrics: RawMetricsSettings?
 }
 
 /// Reads a YAML file of at most ``AgentConfiguration/maximumFileBytes``.

@@ -17,6 +17,7 @@ struct FlowService: Service {
 
     let datapath: any Datapath
     let hub: FlowHub<FlowEvent>
+    let ledger: FlowLedger
     let state: StateService
     let log: Logger
 
@@ -25,8 +26,11 @@ struct FlowService: Service {
         for await _ in AsyncTimer(every: Self.interval).cancelOnGracefulShutdown() {
             do throws(DatapathError) {
                 var unknown: Set<ClusterID> = []
+                var batch = FlowLedger.Batch()
+                defer { ledger.add(batch) }
                 try datapath.consumeEvents {
                     hub.publish($0)
+                    batch.add($0)
                     if $0.reason?.label == Self.unknownIdentity {
                         unknown.formUnion($0.strangers)
                     }

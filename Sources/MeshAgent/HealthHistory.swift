@@ -20,12 +20,17 @@ struct HealthHistory: Sendable {
 
     /// Oldest first.
     private(set) var entries: [Entry] = []
+    /// Those that were there before the oldest.
+    private(set) var forgotten: UInt64 = 0
 
     mutating func note(
         _ cluster: ClusterID?, node: String? = nil, at now: Instant, _ text: String
     ) {
         entries.append(Entry(at: now, cluster: cluster, node: node, text: text))
-        if entries.count > Self.capacity { entries.removeFirst(entries.count - Self.capacity) }
+        if entries.count > Self.capacity {
+            forgotten += UInt64(entries.count - Self.capacity)
+            entries.removeFirst(entries.count - Self.capacity)
+        }
     }
 
     /// What a relay's report says of its paths that its previous one didn't.

@@ -32,6 +32,15 @@ extension HealthService {
         }
         return paths
     }
+
+    /// Since the last heartbeat that any relay heard of a cluster; nil if none did.
+    func silence(of cluster: ClusterID, at now: Instant) -> Duration? {
+        freshReports(at: now).compactMap { report in
+            let since = now - (reportedAt[report.relay] ?? now)
+            return report.paths.filter { $0.remote.cluster == cluster }.compactMap(\.silence).min()
+                .map { $0 + since }
+        }.min()
+    }
 }
 
 extension [ReportedPath] {

@@ -92,6 +92,7 @@ actor HealthService: Service {
     private(set) var reports: [String: RelayReport] = [:]
     private(set) var reportedAt: [String: Instant] = [:]
     var history = HealthHistory()
+    private(set) var figures = HealthFigures()
 
     init(
         loop: any EventLoop, own: NodeID, instance: UInt64, profile: HealthProfile,
@@ -228,6 +229,7 @@ actor HealthService: Service {
         verdicts.remove(cluster)
         verdictSince[cluster] = nil
         hearsay[cluster] = nil
+        figures.forget(cluster)
         positions[cluster] = nil
         heads[cluster] = nil
         datapath.setCluster(
@@ -362,7 +364,12 @@ actor HealthService: Service {
     private func perform(_ effects: VerdictEffects, at now: Instant) {
         for change in effects.words {
             datapath.setCluster(change.cluster, change.word)
-            if change.word.verdict != change.previous.verdict { verdictSince[change.cluster] = now }
+            if change.word.verdict != change.previous.verdict {
+                verdictSince[change.cluster] = now
+                figures.note(
+                    change, silence: silence(of: change.cluster, at: now),
+                    atUnixSeconds: unixSeconds())
+            }
             continuation.yield(.cluster(change))
         }
         for event in effects.events {

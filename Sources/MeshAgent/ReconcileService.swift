@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import MeshAdmin
 import MeshDatapath
 import MeshModel
 import MeshReconciler
 import MeshStore
 import MeshTransport
 import ServiceLifecycle
+import Synchronization
 
 /// Makes the kernel hold what the tables say, whenever they change.
 actor ReconcileService: Service {
@@ -24,6 +26,9 @@ actor ReconcileService: Service {
     private let frontendsFrom: Instant
     /// Sentences about what can't be realised.
     private(set) var failures: [String] = []
+    private(set) var delays = Delays()
+    /// Since when there is something that the kernel doesn't hold yet.
+    private let changedAt = Mutex<Instant?>(nil)
 
     init(
         store: MeshStore, datapath: any Datapath, policies: PolicyReconciler, isRestart: Bool,
@@ -41,10 +46,18 @@ actor ReconcileService: Service {
 
     func run() async throws {
         await withDiscardingTaskGroup { group in
+            let (changes, change) = AsyncStream.makeStream(
+                of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            // By itself, to see what comes during a pass when it comes.
             group.addTask {
                 for await _ in self.store.watch().cancelOnGracefulShutdown() {
-                    await self.reconcile()
+                    self.changedAt.withLock { $0 = $0 ?? .monotonicNow }
+                    change.yield()
                 }
+                change.finish()
+            }
+            group.addTask {
+                for await _ in changes { await self.reconcile() }
             }
             group.addTask {
                 for await _ in AsyncTimer(every: .milliseconds(500)).cancelOnGracefulShutdown() {
@@ -59,7 +72,11 @@ actor ReconcileService: Service {
 
     private func passPolicies(_ tables: MeshTables, _ now: Instant) -> Set<Address> {
         guard now >= frontendsFrom || tables.identities.isComplete else { return [] }
+        let attempts = policies.attempts
         let replaced = policies.pass(store, tables, now: now)
+        if policies.attempts != attempts {
+            delays.compile.observe((Instant.monotonicNow - now).seconds)
+        }
         endpoints.target.placements = policies.placements
         return replaced.union(unwritten)
     }
@@ -89,6 +106,7 @@ actor ReconcileService: Service {
     /// One pass over all tables, in the order in which rows refer to each other.
     func reconcile() {
         let now = Instant.monotonicNow
+        let since = changedAt.withLock { $0.take() }
         var results = [clusters.pass(store, now: now), nodes.pass(store, now: now)]
         // Before their endpoints: an endpoint has its policies from its first packet.
         let tables = store.snapshot()
@@ -97,6 +115,9 @@ actor ReconcileService: Service {
         write(replaced, tables)
         if now >= frontendsFrom || store.read({ $0.frontends.isComplete }) {
             results.append(frontends.pass(store, now: now))
+            if let since { delays.apply.observe((Instant.monotonicNow - since).seconds) }
+        } else {
+            changedAt.withLock { $0 = since ?? $0 }
         }
         isRetryDue =
             results.contains { $0.nextRetry != nil } || policies.isRetryDue || !unwritten.isEmpty

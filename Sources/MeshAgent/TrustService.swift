@@ -125,8 +125,7 @@ actor TrustService: Service {
         renewal.hasten(now: Date())
     }
 
-    /// Asks for the next certificate when two thirds of this one's life are over, and again until it
-    /// is there.
+    /// Asks for the next certificate when it is due, and again until it is there.
     private func renew() async {
         do throws(TrustError) {
             guard let request = try renewal.attempt(now: Date()) else { return }

@@ -35,6 +35,10 @@ public enum DatapathCounter: UInt32, Hashable, Sendable, CaseIterable {
     case denialsAnswered
     /// Denials beyond those that are answered in a second.
     case denialsUnanswered
+    /// Denials that the opener's node was told of, and not the opener.
+    case denialsSignalled
+    /// Denials at other nodes of what endpoints here opened.
+    case denialsHeard
 
     /// Metric label.
     public var label: String {
@@ -58,6 +62,8 @@ public enum DatapathCounter: UInt32, Hashable, Sendable, CaseIterable {
         case .audited: "audited"
         case .denialsAnswered: "denials_answered"
         case .denialsUnanswered: "denials_unanswered"
+        case .denialsSignalled: "denials_signalled"
+        case .denialsHeard: "denials_heard"
         }
     }
 }

@@ -43,9 +43,12 @@ extension weft_evidence {
             silent_at: evidence.silent.last.nanoseconds,
             refused_at: evidence.refused.last.nanoseconds,
             unreachable_at: evidence.unreachable.last.nanoseconds,
+            denied_at: evidence.denied.nanoseconds,
             answered: evidence.answered.count, openings: evidence.failedOpenings,
             silent: evidence.silent.count, refused: evidence.refused.count,
-            unreachable: evidence.unreachable.count, node: node, ifindex: evidence.interface,
+            unreachable: evidence.unreachable.count,
+            retracted_openings: evidence.retractedOpenings, retracted: evidence.retracted,
+            node: node, ifindex: evidence.interface,
             cluster: evidence.node?.cluster.rawValue ?? 0, pad: 0)
     }
 }
@@ -67,5 +70,8 @@ extension BackendEvidence {
         refused = tally(value.refused, value.refused_at)
         unreachable = tally(value.unreachable, value.unreachable_at)
         failedOpenings = value.openings
+        denied = Instant(nanoseconds: value.denied_at)
+        retractedOpenings = value.retracted_openings
+        retracted = value.retracted
     }
 }

@@ -25,7 +25,7 @@ extension Datapath {
     /// - Returns: the versions' numbers, as events name them; those in force where they are the same.
     /// - Throws: `.mapFull`, `.invalid`: what was in force stays, nothing of the new remains.
     /// - Complexity: a store for each interval of lists that no other version has, one `bpf(2)` call
-    ///   for some thousand peers.
+    ///   for some thousand peers with lists, those of its base included.
     @discardableResult
     public func publishPolicies(
         _ images: [(image: PolicyImage, sets: [UInt32])]

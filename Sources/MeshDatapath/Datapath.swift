@@ -24,6 +24,14 @@ public protocol Datapath: AnyObject, Sendable {
     /// Tracked connections in the kernel's order, `limit` at most.
     func connections(limit: Int) throws(DatapathError) -> [ConnectionReading]
 
+    /// What is tracked between two ends, whichever of them opened it; nil for nothing, which may also
+    /// be long over.
+    ///
+    /// - Parameter transport: IP protocol number.
+    func connection(
+        _ one: FlowAddress, _ other: FlowAddress, over transport: UInt8
+    ) throws(DatapathError) -> ConnectionReading?
+
     /// Readable when so many events wait that some may soon be lost; fewer wait for the next
     /// ``consumeEvents(_:)``, to be called some times a second. Nil when there is nothing to wait on.
     var eventDescriptor: Int32? { get }
@@ -36,4 +44,14 @@ public protocol Datapath: AnyObject, Sendable {
 
     /// How full each map is.
     func mapUsage() throws(DatapathError) -> [MapReading]
+
+    /// Entries of the tables that the programs fill, by map; the others are in ``mapUsage()``.
+    ///
+    /// - Complexity: reads every element: some 25 ms for 130,000 connections.
+    func countedEntries() throws(DatapathError) -> [String: Int]
+}
+
+extension Datapath {
+    /// Without programs nothing is filled by them.
+    public func countedEntries() throws(DatapathError) -> [String: Int] { [:] }
 }

@@ -111,6 +111,17 @@ public final class KernelDatapath: Datapath {
         return readings
     }
 
+    public func connection(
+        _ one: FlowAddress, _ other: FlowAddress, over transport: UInt8
+    ) throws(DatapathError) -> ConnectionReading? {
+        let key = weft_connection_key(one, other, over: transport)
+        do {
+            return try connectionsMap.lookup(key).flatMap { ConnectionReading(key, $0) }
+        } catch {
+            throw .kernel(error)
+        }
+    }
+
     @discardableResult
     public func consumeEvents(_ body: (FlowEvent) -> Void) throws(DatapathError) -> Int {
         do {
@@ -129,5 +140,27 @@ public final class KernelDatapath: Datapath {
 
     public func mapUsage() throws(DatapathError) -> [MapReading] {
         try (core.mapUsage() + observed).sorted { $0.name < $1.name }
+    }
+
+    public func countedEntries() throws(DatapathError) -> [String: Int] {
+        func map(_ name: String) throws(BPFError) -> BPFMap {
+            try BPFMap(pinnedAt: "\(pins.maps)/\(name)", name: name)
+        }
+        do {
+            return [
+                MapName.connections: try connectionsMap.count(),
+                MapName.affinity: try HashMap<weft_affinity_key, weft_affinity>(
+                    try map(MapName.affinity)
+                ).count(),
+                MapName.udpPeers: try HashMap<weft_udp_peer_key, weft_udp_peer>(
+                    try map(MapName.udpPeers)
+                ).count(),
+                MapName.evidence: try HashMap<weft_evidence_key, weft_evidence>(
+                    try map(MapName.evidence)
+                ).count(),
+            ]
+        } catch {
+            throw .kernel(error)
+        }
     }
 }

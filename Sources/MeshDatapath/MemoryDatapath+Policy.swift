@@ -43,7 +43,9 @@ extension MemoryDatapath {
         if version == PolicyTable.allowAll {
             return Judgement(outcome: .allowed, version: 0, rule: 0)
         }
-        let block = try block(of: address, UInt32(truncatingIfNeeded: word >> 32))
+        let block =
+            direction == .ingress && peer.reserved == .host
+            ? 0 : try block(of: address, UInt32(truncatingIfNeeded: word >> 32))
         func list(_ identity: UInt32, _ block: UInt32) throws(DatapathError) -> Int? {
             let key = weft_policy_peer_key(
                 version: version, identity: identity, block: block, direction: direction.rawValue,

@@ -36,7 +36,7 @@ public final class MemoryDatapath: Datapath {
         told.withLock { _ = $0.interfaces.remove(interface) }
     }
 
-    /// Replaces what ``counters()`` and ``connections(limit:)`` say.
+    /// Replaces what ``counters()``, ``connections(limit:)`` and ``connection(_:_:over:)`` say.
     public func set(counters: [CounterReading], connections: [ConnectionReading]) {
         told.withLock {
             $0.counters = counters
@@ -59,6 +59,16 @@ public final class MemoryDatapath: Datapath {
 
     public func connections(limit: Int) -> [ConnectionReading] {
         told.withLock { Array($0.connections.prefix(limit)) }
+    }
+
+    public func connection(
+        _ one: FlowAddress, _ other: FlowAddress, over transport: UInt8
+    ) -> ConnectionReading? {
+        told.withLock {
+            $0.connections.first {
+                $0.transport == transport && [$0.opener.at, $0.replier.at] == [one, other]
+            }
+        }
     }
 
     public var eventDescriptor: Int32? { nil }

@@ -55,6 +55,9 @@ public struct PolicyImage: Hashable, Sendable {
         }
     }
 
+    /// A set, from whose version in force this one differs: peers that aren't named here have the
+    /// lists that they have there, and an empty list takes a peer's away. Its blocks are these.
+    public let base: UInt32?
     /// What ``Datapath/addPolicyBlocks(_:)`` returned; 0 looks no address up.
     public let blocks: UInt32
     /// For peers that have no list of their own.
@@ -64,9 +67,11 @@ public struct PolicyImage: Hashable, Sendable {
     public let ingress: [DatapathPeer: [PolicyInterval]]
 
     public init(
-        blocks: UInt32 = 0, standard: Standard, egress: [DatapathPeer: [PolicyInterval]] = [:],
+        base: UInt32? = nil, blocks: UInt32 = 0, standard: Standard,
+        egress: [DatapathPeer: [PolicyInterval]] = [:],
         ingress: [DatapathPeer: [PolicyInterval]] = [:]
     ) {
+        self.base = base
         self.blocks = blocks
         self.standard = standard
         self.egress = egress

@@ -28,7 +28,7 @@ extension PolicyTable {
         var made: [UInt32] = []
         do {
             for (image, sets) in images {
-                let number = try makeVersion(image, of: sets[0], reclaim)
+                let number = try makeVersion(image, of: sets, reclaim)
                 if versions[number]?.uses == 0 { made.append(number) }
                 numbers.append(number)
             }
@@ -50,16 +50,19 @@ extension PolicyTable {
         lead(set, to: number)
     }
 
-    /// The version that the set has if it is the same, else a new one in the kernel, which no word
-    /// names yet.
+    /// The version that the first of the sets has if it is the same and no other set has it, whose
+    /// peers may change otherwise; else a new one in the kernel, which no word names yet.
     private mutating func makeVersion(
-        _ image: PolicyImage, of set: UInt32, _ reclaim: (inout PolicyTable) -> Void
+        _ image: PolicyImage, of holders: [UInt32], _ reclaim: (inout PolicyTable) -> Void
     ) throws(DatapathError) -> UInt32 {
         if image == .allowAll { return Self.allowAll }
-        var wanted: [Entry: UInt32] = [:]
+        let set = holders[0]
+        var wanted = try lists(of: image)
+        for list in wanted.values { _ = lists.adopt(list) }
         do {
             try use(image, of: set, into: &wanted, reclaim)
             if let number = sets[set], let current = versions[number],
+                current.uses == Set(holders).count(where: { sets[$0] == number }),
                 current.blocks == image.blocks, current.lists == wanted
             {
                 for list in wanted.values { lists.release(list) }
@@ -75,6 +78,14 @@ extension PolicyTable {
         }
     }
 
+    /// Those of the version that an image differs from.
+    private func lists(of image: PolicyImage) throws(DatapathError) -> [Entry: UInt32] {
+        guard let base = image.base else { return [:] }
+        guard let version = sets[base].flatMap({ versions[$0] }), version.blocks == image.blocks
+        else { throw .invalid("policy set \(base) has no version with the blocks \(image.blocks)") }
+        return version.lists
+    }
+
     /// Takes a version away that no program has seen.
     private mutating func discard(_ number: UInt32) throws(DatapathError) {
         guard let version = versions.removeValue(forKey: number) else { return }
@@ -88,7 +99,15 @@ extension PolicyTable {
         _ image: PolicyImage, of set: UInt32, into wanted: inout [Entry: UInt32],
         _ reclaim: (inout PolicyTable) -> Void
     ) throws(DatapathError) {
-        wanted.reserveCapacity(2 + image.egress.count + image.ingress.count)
+        func put(_ intervals: [PolicyInterval], _ entry: Entry) throws(DatapathError) {
+            let list =
+                intervals.isEmpty && image.base != nil && entry.peer != Entry.anyone
+                ? nil : try use(intervals, for: entry, of: set, reclaim)
+            let former = wanted[entry]
+            wanted[entry] = list
+            if let former { lists.release(former) }
+        }
+        wanted.reserveCapacity(wanted.count + 2 + image.egress.count + image.ingress.count)
         for direction in FlowPolicy.Direction.allCases {
             let (standard, own) =
                 switch direction {
@@ -96,11 +115,9 @@ extension PolicyTable {
                 case .ingress: (image.standard.ingress, image.ingress)
                 }
             guard own[Entry.anyone] == nil else { throw Self.reserved }
-            let entry = Entry(peer: Entry.anyone, direction: direction)
-            wanted[entry] = try use(standard, for: entry, of: set, reclaim)
+            try put(standard, Entry(peer: Entry.anyone, direction: direction))
             for (peer, intervals) in own {
-                let entry = Entry(peer: peer, direction: direction)
-                wanted[entry] = try use(intervals, for: entry, of: set, reclaim)
+                try put(intervals, Entry(peer: peer, direction: direction))
             }
         }
     }

@@ -13,6 +13,13 @@ public struct MapReading: Hashable, Sendable {
     public let capacity: Int
     /// Nil where counting would mean reading it all, and for arrays, which are always full.
     public let entries: Int?
+
+    /// The same, with a number of entries that was counted apart, if there is one.
+    public func counting(_ entries: Int?) -> MapReading {
+        MapReading(
+            name: name, kind: kind, keyBytes: keyBytes, valueBytes: valueBytes, capacity: capacity,
+            entries: self.entries ?? entries)
+    }
 }
 
 /// A frontend as the kernel holds it.
@@ -64,6 +71,8 @@ public struct ConnectionReading: Hashable, Sendable {
         public static let fromOverlay = Flags(rawValue: 1 << 7)
         /// The remote side is outside the mesh, or reached through the host's address translation.
         public static let throughHost = Flags(rawValue: 1 << 11)
+        /// A policy at the replier's node denies it, and that node said so.
+        public static let deniedAfar = Flags(rawValue: 1 << 12)
     }
 
     public struct Side: Hashable, Sendable {
@@ -120,5 +129,16 @@ extension ConnectionReading {
         nodeGeneration = value.node_generation
         created = value.created
         seen = value.seen
+    }
+}
+
+extension weft_connection_key {
+    /// Of a connection between two ends in any order.
+    init(_ one: FlowAddress, _ other: FlowAddress, over transport: UInt8) {
+        let isReversed = (one.address, one.port) > (other.address, other.port)
+        let (a, b) = isReversed ? (other, one) : (one, other)
+        self.init(
+            a: weft_address(a.address), b: weft_address(b.address), a_port: a.port.bigEndian,
+            b_port: b.port.bigEndian, protocol: transport, scope: 0, pad: 0)
     }
 }

@@ -27,7 +27,7 @@ extension Lab {
         }
     }
 
-    /// Waits until each of these nodes takes all other clusters for up, and has every service of
+    /// Waits until each of these nodes takes all other clusters and paths for up, and has every service of
     /// its cluster in the kernel with every cluster's backends.
     ///
     /// - Parameter joined: the clusters that know each other; nil: as the lab began.
@@ -69,6 +69,9 @@ extension Lab {
             guard let status = clusters.first(where: { $0.name == cluster.name }),
                 status.verdict == .up, status.weight > 0
             else { return "cluster \(cluster.name)" }
+            guard status.paths.allSatisfy({ $0.state == .up }) else {
+                return "a path to \(cluster.name)"
+            }
         }
         for service in plan.services {
             guard let addresses = service.addresses[own.name] else { continue }
@@ -91,10 +94,7 @@ extension Lab {
     }
 
     private func hasBackends(_ service: LabPlan.Service, _ cluster: LabPlan.Cluster) -> Bool {
-        cluster.endpoints.contains { endpoint in
-            endpoint.objectNamespace == service.objectNamespace
-                && service.selector.allSatisfy { endpoint.labels[$0.key] == $0.value }
-        }
+        cluster.endpoints.contains(where: service.selects)
     }
 
     /// Nil while the agent can't answer yet.

@@ -10,8 +10,11 @@ extension Lab {
     static let agentStartLimit = Duration.seconds(20)
     /// How long the clusters may take until all know each other and every service.
     static let convergenceLimit = Duration.seconds(30)
+    /// How long a server may take until it listens.
+    static let serverStartLimit = Duration.seconds(20)
 
-    /// Makes a lab and waits until every agent knows every cluster and every service.
+    /// Makes a lab and waits until every agent knows every cluster and every service, and every
+    /// server that a service leads to listens.
     ///
     /// - Parameters:
     ///   - executable: the program that holds `weft` and `weftd`; nil is this process's.
@@ -74,10 +77,14 @@ extension Lab {
         try startEtcd()
         try await startAgents(of: plan.nodes)
         progress("\(plan.nodes.count) agents answer")
-        try await attachEndpoints()
+        let servers = try await attachEndpoints()
         progress("\(plan.endpoints.count) endpoints are attached")
         try await converge(plan.nodes)
         progress("every cluster knows every other and all services")
+        for server in servers {
+            try await server.process.awaitListening(
+                on: plan.ports(of: server.endpoint), name: server.endpoint.name, log: server.log)
+        }
     }
 
     /// Its clients ask again until it answers.
@@ -130,7 +137,10 @@ extension Lab {
 
     /// Attaches every endpoint, then starts its command: what is attached first is never seen
     /// without its programs.
-    private func attachEndpoints() async throws {
+    ///
+    /// - Returns: the commands' processes.
+    private func attachEndpoints() async throws -> [LabServer] {
+        var servers: [LabServer] = []
         for cluster in plan.clusters {
             for endpoint in cluster.endpoints {
                 guard let node = cluster.nodes.first(where: { $0.name == endpoint.node }) else {
@@ -143,10 +153,13 @@ extension Lab {
                         namespacePath: "/run/netns/\(endpoint.namespace)",
                         addresses: endpoint.addresses))
                 if let command = endpoint.command {
-                    _ = try start(command, in: "\(cluster.name)/\(endpoint.name)")
+                    let process = try start(command, in: "\(cluster.name)/\(endpoint.name)")
+                    let log = plan.log(of: endpoint, in: cluster)
+                    servers.append(LabServer(endpoint: endpoint, process: process, log: log))
                 }
             }
         }
+        return servers
     }
 
     /// The error, with the last words of an agent that died of it.
@@ -163,4 +176,12 @@ extension Lab {
         }
         return LabError((error as? LabError)?.code ?? .failed, message)
     }
+}
+
+/// The process of an endpoint's command.
+private struct LabServer {
+    let endpoint: LabPlan.Endpoint
+    let process: LabProcess
+    /// The file with its output.
+    let log: String
 }

@@ -146,10 +146,9 @@ extension Lab {
     private func helper(
         namespace: String, cgroup: String, name: String, _ command: [String]
     ) -> [String] {
-        [
-            executable, "lab-exec", "--netns", Self.namespacePath(namespace), "--cgroup", cgroup,
-            "--argv0", name, "--",
-        ] + command
+        LabExec.command(
+            executable, namespacePath: Self.namespacePath(namespace), cgroup: cgroup, name: name,
+            command)
     }
 
     /// `weft` is the lab's own program, wherever it is.

@@ -5,6 +5,19 @@ import Netlink
 
 /// Executes a program inside a lab: `weft lab-exec --netns PATH --cgroup PATH [--argv0 NAME] -- CMD…`.
 public enum LabExec {
+    /// What starts `command` that way.
+    ///
+    /// - Parameter executable: the program that holds `weft`.
+    static func command(
+        _ executable: String, namespacePath: String, cgroup: String, name: String,
+        _ command: [String]
+    ) -> [String] {
+        [
+            executable, "lab-exec", "--netns", namespacePath, "--cgroup", cgroup, "--argv0", name,
+            "--",
+        ] + command
+    }
+
     /// Turns the calling process into `command`. The cgroup comes first: a socket made before its
     /// process joined is never translated.
     ///

@@ -22,6 +22,7 @@ public struct LabLoad {
     /// Talkers and idlers without a connection: when they come back.
     private var absent: [(kind: LoadRecord.Kind, number: Int, time: UInt64)] = []
     private var nextRequest: UInt64 = 0
+    private var requestsBegun = 0
     private var tally: LoadTally
     private var lines = ""
     private var buffer = [UInt8](repeating: 0, count: bufferLength)
@@ -45,7 +46,7 @@ public struct LabLoad {
             (0..<options.talkers).map { (.talk, $0, begin) }
             + (0..<options.idlers).map { (.idle, $0, begin) }
         var now = begin
-        while now < end {
+        while now < end, !isComplete {
             startDue(at: now)
             flush()
             try wait(until: min(end, nextEvent()))
@@ -73,11 +74,11 @@ public struct LabLoad {
             let step = UInt64(interval.nanosecondsClamped)
             if step == 0 {
                 let underWay = connections.count { $0.kind == .request }
-                for _ in 0..<max(0, options.concurrency - underWay) {
+                for _ in 0..<max(0, min(options.concurrency - underWay, requestsLeft)) {
                     open(.request, 0, at: now)
                 }
             } else {
-                while nextRequest <= now {
+                while nextRequest <= now, requestsLeft > 0 {
                     open(.request, 0, at: now)
                     nextRequest += step
                 }
@@ -89,7 +90,14 @@ public struct LabLoad {
         for entry in due { open(entry.kind, entry.number, at: now) }
     }
 
+    private var requestsLeft: Int { options.count.map { $0 - requestsBegun } ?? .max }
+
+    private var isComplete: Bool {
+        requestsLeft <= 0 && !connections.contains { $0.kind == .request }
+    }
+
     private mutating func open(_ kind: LoadRecord.Kind, _ number: Int, at now: UInt64) {
+        if kind == .request { requestsBegun += 1 }
         guard connections.count < Self.requestsMax else {
             return record(kind, number, now, .overload)
         }
@@ -174,7 +182,7 @@ public struct LabLoad {
 
     private func nextEvent() -> UInt64 {
         var next = absent.map(\.time).min() ?? .max
-        if let interval = options.interval {
+        if let interval = options.interval, requestsLeft > 0 {
             let isLacking = connections.count { $0.kind == .request } < options.concurrency
             // Without an interval only a request that failed at once leaves a lack: no busy loop.
             if interval > .zero {

@@ -139,3 +139,21 @@ extension LabPlan {
         return (first.0, first.1)
     }
 }
+
+extension LabPlan.Service {
+    /// Whether an endpoint is one of its backends.
+    func selects(_ endpoint: LabPlan.Endpoint) -> Bool {
+        endpoint.objectNamespace == objectNamespace
+            && selector.allSatisfy { endpoint.labels[$0.key] == $0.value }
+    }
+}
+
+extension LabPlan {
+    /// Where services expect an endpoint to listen.
+    func ports(of endpoint: Endpoint) -> Set<ListeningPort> {
+        Set(
+            services.filter { $0.selects(endpoint) }.flatMap(\.ports).map {
+                ListeningPort(port: $0.targetPort, isUDP: $0.transport == "UDP")
+            })
+    }
+}

@@ -59,7 +59,7 @@ public struct LabProcess: Sendable {
     }
 
     public func signal(_ number: Int32) throws(LabError) {
-        guard kill(identifier, number) == 0 || errno == ESRCH else {
+        guard Glibc.kill(identifier, number) == 0 || errno == ESRCH else {
             throw .system("signal process \(identifier)")
         }
     }
@@ -77,6 +77,26 @@ public struct LabProcess: Sendable {
     /// Waits until it ended.
     public func wait(atMost limit: Duration) async throws -> Ending {
         try await awaiting("process \(identifier) to end", atMost: limit) { ending() }
+    }
+
+    /// Waits until it ended; if that takes too long or the task is cancelled, it is killed: a process
+    /// on its way into a cgroup would outlive whoever empties that.
+    func waitOrKill(atMost limit: Duration) async throws -> Ending {
+        do {
+            return try await wait(atMost: limit)
+        } catch {
+            kill()
+            throw error
+        }
+    }
+
+    /// Kills it, and waits for its end.
+    func kill() {
+        var status: Int32 = 0
+        Glibc.kill(identifier, SIGKILL)
+        let identifier = identifier
+        while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+        Self.children.withLock { _ = $0.remove(identifier) }
     }
 
     /// Buries those that have ended, so that a long-lived caller keeps no zombies.

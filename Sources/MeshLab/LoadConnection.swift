@@ -145,7 +145,12 @@ struct LoadConnection {
             }
             if target.isUDP {
                 bodyBytes = count
-                return identify(buffer[..<count]) ? .answered : .ended(.malformed)
+                // Who answers, a line's end, and what was asked.
+                guard identify(buffer[..<count]),
+                    let lineEnd = buffer[..<count].firstIndex(of: UInt8(ascii: "\n")),
+                    count - lineEnd - 1 == target.datagramBytes
+                else { return .ended(.malformed) }
+                return .answered
             }
             switch takeAnswer(buffer[..<count]) {
             case true?: return .answered
@@ -203,7 +208,11 @@ extension LoadConnection {
     private static func request(
         _ kind: LoadRecord.Kind, _ target: LoadTarget
     ) -> ArraySlice<UInt8> {
-        if target.isUDP { return Array("who\n".utf8)[...] }
+        if target.isUDP {
+            let question = LoadTarget.question
+            let filler = target.datagramBytes - question.count
+            return (question + [UInt8](repeating: UInt8(ascii: "w"), count: filler))[...]
+        }
         let connection = kind == .request ? "connection: close\r\n" : ""
         return Array("GET \(target.path) HTTP/1.1\r\nhost: weft-lab\r\n\(connection)\r\n".utf8)[...]
     }

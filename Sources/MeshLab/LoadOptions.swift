@@ -3,13 +3,20 @@
 import Glibc
 import MeshModel
 
-/// Where a load goes: `http://10.0.0.1/`, `http://[fd00::1]:80/bytes/1000`, `udp://10.0.0.1:7`.
+/// Where a load goes: `http://10.0.0.1/`, `http://[fd00::1]:80/bytes/1000`, `udp://10.0.0.1:7`,
+/// `udp://10.0.0.1:7/bytes/4000`.
 public struct LoadTarget: Hashable, Sendable {
     public let isUDP: Bool
     let address: Address
     /// Host byte order.
     let port: UInt16
     let path: String
+    /// Of a question by UDP.
+    let datagramBytes: Int
+
+    /// The largest of IPv4, RFC 768.
+    private static let datagramBytesMax = 65_507
+    static let question = Array("who\n".utf8)
 
     /// - Throws: ``LabError`` `.invalidFile` naming what is wrong with the URL.
     public init(url: String) throws(LabError) {
@@ -27,6 +34,15 @@ public struct LoadTarget: Hashable, Sendable {
         self.path = path.isEmpty ? "/" : String(path)
         guard !self.path.contains(where: { $0 == " " || $0.isNewline }) else {
             throw wrong("has a space")
+        }
+        let bytes = "/bytes/"
+        if isUDP, self.path.hasPrefix(bytes) {
+            guard let count = Int(self.path.dropFirst(bytes.count)),
+                (Self.question.count...Self.datagramBytesMax).contains(count)
+            else { throw wrong("asks for a datagram of no possible size") }
+            datagramBytes = count
+        } else {
+            datagramBytes = Self.question.count
         }
         let isBracketed = authority.hasPrefix("[")
         guard !isBracketed || authority.contains("]") else { throw wrong("lacks a bracket") }
@@ -80,6 +96,8 @@ public struct LoadOptions: Sendable {
     /// Between the starts of two requests, each on a connection of its own, whatever became of the
     /// earlier ones. Zero: the next starts when one ended. Nil: none.
     public var interval: Duration?
+    /// Ends when as many requests have; nil: goes on.
+    public var count: Int?
     /// With an interval of zero: requests under way at a time.
     public var concurrency = 1
     /// From a request's start to its answer's end.

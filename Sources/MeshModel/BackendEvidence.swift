@@ -54,6 +54,12 @@ public struct BackendEvidence: Hashable, Sendable {
     public var unreachable = Tally()
     /// Connections that failed at least once in one of these ways. Wraps.
     public var failedOpenings: UInt32 = 0
+    /// When a policy at its node last said that it denies an opening; zero for never.
+    public var denied = Instant.zero
+    /// Of connections that turned out to be denied: how many `failedOpenings` has of them, and how
+    /// many SYNs `silent`. Both wrap.
+    public var retractedOpenings: UInt32 = 0
+    public var retracted: UInt32 = 0
 
     public init(backend: BackendKey, node: NodeID?, interface: UInt32) {
         self.backend = backend

@@ -18,11 +18,32 @@ public struct CompiledPolicy: Sendable {
     ///
     /// - Throws: ``PolicyOverflow``: the policy isn't to be used in part.
     public init(_ set: PolicySet, in book: PolicyBook) throws(PolicyOverflow) {
+        try self.init(without: set, book)
+        for (key, matches) in book.worldPeers { try insert(key, matches) }
+    }
+
+    /// What ``init(_:in:)`` and ``insert(_:_:)`` would make, without going through all peers again.
+    ///
+    /// - Parameters:
+    ///   - former: of a set that the same endpoints had in the book before.
+    ///   - touched: peers that policies concern which are in only one of both books
+    ///     (``PolicyBook/changes(since:)``, ``PolicyBook/concerns(_:in:)``).
+    /// - Returns: nil if lists of others may have changed, too.
+    /// - Throws: ``PolicyOverflow``: the policy isn't to be used in part.
+    public init?(
+        _ set: PolicySet, in book: PolicyBook, after former: CompiledPolicy,
+        touched: [(key: PeerKey, matches: PeerMatches)]
+    ) throws(PolicyOverflow) {
+        try self.init(without: set, book)
+        guard egress.adopt(former.egress), ingress.adopt(former.ingress) else { return nil }
+        for (key, matches) in touched { try insert(key, matches) }
+    }
+
+    private init(without set: PolicySet, _ book: PolicyBook) throws(PolicyOverflow) {
         self.book = book
         self.set = set
         egress = try Table(.egress, set, book)
         ingress = try Table(.ingress, set, book)
-        for (key, matches) in book.worldPeers { try insert(key, matches) }
     }
 
     /// Adds a peer, or changes what is known of it.
@@ -32,19 +53,21 @@ public struct CompiledPolicy: Sendable {
     /// - Complexity: linear in the number of the set's rules that mean the peer.
     public mutating func insert(_ key: PeerKey, _ matches: PeerMatches) throws(PolicyOverflow) {
         let lists = (try egress.list(for: matches, book), try ingress.list(for: matches, book))
-        guard egress.hasRoom(for: key, lists.0, book), ingress.hasRoom(for: key, lists.1, book)
+        let entering = key.listed(.ingress)
+        guard egress.hasRoom(for: key, lists.0, book),
+            ingress.hasRoom(for: entering, lists.1, book)
         else {
             throw PolicyOverflow(
                 subject: "peers with verdicts of their own", limit: book.limits.peers)
         }
         egress.put(key, lists.0)
-        ingress.put(key, lists.1)
+        ingress.put(entering, lists.1)
     }
 
     /// Takes a peer out: it is among everybody else.
     public mutating func remove(_ key: PeerKey) {
         egress.lists[key] = nil
-        ingress.lists[key] = nil
+        if key.listed(.ingress) == key { ingress.lists[key] = nil }
     }
 
     /// For peers that have no list of their own.
@@ -64,7 +87,7 @@ public struct CompiledPolicy: Sendable {
         _ direction: PolicyDirection, peer: PeerKey, isKnown: Bool, traffic: PolicyTraffic
     ) -> PolicyDecision {
         let table = table(direction)
-        let list = table.lists[peer] ?? (isKnown ? table.settled : table.standard)
+        let list = table.lists[peer.listed(direction)] ?? (isKnown ? table.settled : table.standard)
         return decision(of: list.interval(for: traffic))
     }
 
@@ -90,8 +113,10 @@ private struct Table: Sendable {
     private let isolation: ReasonCode?
     /// Rules that mean everyone, ascending.
     private let everyone: [Int32]
-    /// The others, by the matchers they ask.
-    private let rules: [Int32: [Int32]]
+    /// The others, under each of the matchers they ask; sorted.
+    private let rules: [(matcher: Int32, rule: Int32)]
+    /// Of the rules that mean everyone.
+    private let everyoneCodes: [ReasonCode]
     private let namedPorts: [NamedPort]
     /// Whether lists depend on the names that peers give their ports.
     private let asksPeersForNames: Bool
@@ -115,9 +140,10 @@ private struct Table: Sendable {
         namedPorts = set.namedPorts
         isolation =
             set.sections.first { book.sections[Int($0)].isolates.contains(direction) }
-            .map { .isolation(section: $0) }
+            .map { book.sections[Int($0)].isolation }
         var everyone: [Int32] = []
-        var rules: [Int32: [Int32]] = [:]
+        var possible: [Int32] = []
+        var rules: [(matcher: Int32, rule: Int32)] = []
         var asksForNames = false
         for number in set.sections.flatMap({ book.rulesOfSection[Int($0)] }) {
             let rule = book.rules[Int(number)]
@@ -127,18 +153,31 @@ private struct Table: Sendable {
                 everyone.append(number)
                 continue
             }
-            for matcher in matchers { rules[matcher, default: []].append(number) }
+            if !matchers.isEmpty { possible.append(number) }
+            for matcher in matchers { rules.append((matcher, number)) }
         }
         self.everyone = everyone.sorted()
-        self.rules = rules
+        everyoneCodes = self.everyone.map { book.rules[Int($0)].code }
+        self.rules = rules.sorted { $0 < $1 }
         asksPeersForNames = asksForNames && direction == .egress
         standard = VerdictList(intervals: [])
         settled = standard
-        let possible = Set(rules.values.joined()).subtracting(everyone).sorted()
         standard = try list(
-            for: Question(certain: [], possible: possible, names: asksPeersForNames ? nil : []),
+            for: Question(
+                certain: [], possible: possible.sorted(), names: asksPeersForNames ? nil : []),
             book)
         settled = standard.settled
+    }
+
+    /// Takes the lists over that were made under another book, if nothing differs that all peers go by.
+    ///
+    /// - Returns: false if something does.
+    mutating func adopt(_ former: Table) -> Bool {
+        guard settled == former.settled, isolation == former.isolation,
+            everyoneCodes == former.everyoneCodes
+        else { return false }
+        lists = former.lists
+        return true
     }
 
     mutating func list(
@@ -171,19 +210,28 @@ private struct Table: Sendable {
     }
 
     mutating func put(_ key: PeerKey, _ list: VerdictList) {
-        lists[key] = list == settled ? nil : list
+        let wanted = list == settled ? nil : list
+        if lists[key] != wanted { lists[key] = wanted }
     }
 
     private func rules(of matchers: [Int32]) -> [Int32] {
         var found: [Int32] = []
         for matcher in matchers {
-            if let more = rules[matcher] { found += more }
+            var (low, high) = (0, rules.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if rules[middle].matcher < matcher { low = middle + 1 } else { high = middle }
+            }
+            while low < rules.count, rules[low].matcher == matcher {
+                found.append(rules[low].rule)
+                low += 1
+            }
         }
         return found.count > 1 ? Set(found).sorted() : found
     }
 
     private func flatten(_ question: Question, _ book: PolicyBook) -> VerdictList {
-        var flattener = Flattener(isolation: isolation)
+        var flattener = Flattener(isolation: isolation, rules: book.rules)
         let names = direction == .egress ? question.names : namedPorts
         func add(_ numbers: [Int32], isCertain: Bool) {
             for number in numbers {

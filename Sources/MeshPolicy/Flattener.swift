@@ -23,9 +23,14 @@ struct Flattener {
     private static let lanesPerTier = 2 * actions.count
 
     private let isolation: ReasonCode?
+    private let rules: [PolicyBook.Rule]
     private var spans: [Span] = []
 
-    init(isolation: ReasonCode?) { self.isolation = isolation }
+    /// - Parameter rules: of the book.
+    init(isolation: ReasonCode?, rules: [PolicyBook.Rule]) {
+        self.isolation = isolation
+        self.rules = rules
+    }
 
     /// - Parameter isCertain: whether the rule means the peer, or only may.
     mutating func add(
@@ -99,7 +104,7 @@ struct Flattener {
                 }
             }
             walk.ask(
-                certain: certain.map { ($0.action, .rule($0.rule)) }, possible: possible,
+                certain: certain.map { ($0.action, rules[Int($0.rule)].code) }, possible: possible,
                 isolation: tier == .standard ? isolation : nil)
         }
         return walk.verdict

@@ -33,10 +33,10 @@ extension PolicyBook {
             let certain = rules.first { $0.match == .yes }?.rule
             let possible = rules.prefix { $0.match == .maybe }.map { action(of: $0.rule) }
             walk.ask(
-                certain: certain.map { (self.rules[Int($0)].action, .rule($0)) },
+                certain: certain.map { (self.rules[Int($0)].action, self.rules[Int($0)].code) },
                 possible: TierWalk.Actions(possible),
                 isolation: tier == .standard
-                    ? isolating.map { .isolation(section: Int32($0)) } : nil)
+                    ? isolating.map { sections[$0].isolation } : nil)
         }
         return decision(walk.verdict)
     }

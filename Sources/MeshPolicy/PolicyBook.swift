@@ -5,7 +5,7 @@ import MeshModel
 /// All policies of a cluster in the order in which they decide, and indexes of what they ask for.
 ///
 /// Immutable: changed policies are another book. Numbers of rules, sections and matchers, and so
-/// ``PolicySet``s, ``PeerMatches`` and ``CompiledPolicy``s, belong to the book that they come from.
+/// ``PolicySet``s and ``PeerMatches``, belong to the book that they come from.
 public struct PolicyBook: Sendable {
     public let environment: PolicyEnvironment
     public let limits: PolicyLimits
@@ -14,6 +14,7 @@ public struct PolicyBook: Sendable {
     /// What addresses are to be told apart by.
     public let classes: PrefixClasses
 
+    let codes: PolicyCodes
     let sections: [Section]
     /// Lower numbers come first; in the standard tier that is denying rules before accepting ones.
     let rules: [Rule]
@@ -34,6 +35,7 @@ public struct PolicyBook: Sendable {
         let policy: Int
         let subject: EndpointSelector
         let isolates: Set<PolicyDirection>
+        let isolation: ReasonCode
     }
 
     struct Rule: Sendable {
@@ -41,26 +43,28 @@ public struct PolicyBook: Sendable {
         let section: Int32
         let direction: PolicyDirection
         let action: PolicyAction
-        let path: String
-        let name: String
+        let code: ReasonCode
         /// Nil for everyone.
         let matchers: [Int32]?
         let ports: [PortMatcher]?
     }
 
+    /// - Parameter former: a book that ``CompiledPolicy/init(_:in:after:touched:)`` can take over from.
     /// - Throws: ``PolicyOverflow``: keep the book that is in use.
     /// - Complexity: linear in what the policies hold, but for sorting.
     public init(
-        _ policies: [Policy], environment: PolicyEnvironment, limits: PolicyLimits = .standard
+        _ policies: [Policy], environment: PolicyEnvironment, limits: PolicyLimits = .standard,
+        after former: PolicyBook? = nil
     ) throws(PolicyOverflow) {
         try PolicyOverflow.check(policies.count, limits.policies, "policies")
         self.environment = environment
         self.limits = limits
-        self.policies = policies.sorted {
-            ($0.tier, $0.priority, $0.name) < ($1.tier, $1.priority, $1.name)
-        }
+        self.policies = policies.sorted { $0.order < $1.order }
+        codes = PolicyCodes(self.policies, after: former, limit: limits.codes)
         var builder = Builder(environment: environment)
-        for (index, policy) in self.policies.enumerated() { builder.add(policy, index) }
+        for (index, policy) in self.policies.enumerated() {
+            builder.add(policy, index, codes.blocks[index])
+        }
         try PolicyOverflow.check(builder.drafts.count, limits.rules, "rules of policies")
         try PolicyOverflow.check(
             builder.matchers.count, limits.matchers, "different peers in rules of policies")
@@ -82,7 +86,7 @@ public struct PolicyBook: Sendable {
         selectorIndex = builder.selectorIndex
         networkIndex = builder.networkIndex
         entities = builder.entities
-        classes = PrefixClasses(builder.prefixes)
+        classes = PrefixClasses(builder.prefixes, like: former?.classes)
         worldPeers = ([nil] + classes.prefixes.map { $0 }).map { prefix in
             (PeerKey(identity: .world, prefix: prefix), matches(of: .world, in: prefix))
         }
@@ -98,28 +102,14 @@ public struct PolicyBook: Sendable {
 
     /// What a ``VerdictInterval/reasonCode`` stands for; `noPolicy` for a code of another book.
     public func reason(code: Int32) -> PolicyReason {
-        let code = ReasonCode(rawValue: code)
-        let isOwn =
-            code.rule.map { Int($0) < rules.count }
-            ?? code.section.map { Int($0) < sections.count } ?? true
-        return isOwn ? reason(code) : .noPolicy
+        reason(ReasonCode(rawValue: code))
     }
 
     private func reason(_ code: ReasonCode) -> PolicyReason {
-        if let number = code.rule {
-            let rule = rules[Int(number)]
-            return .rule(
-                RuleReference(
-                    policy: policies[rule.policy].name, tier: policies[rule.policy].tier,
-                    direction: rule.direction, path: rule.path, name: rule.name))
-        }
-        if let section = code.section {
-            return .isolated(by: policies[sections[Int(section)].policy].name)
-        }
         switch code {
-        case .undetermined: return .undetermined
-        case .ownNode: return .ownNode
-        default: return .noPolicy
+        case .undetermined: .undetermined
+        case .ownNode: .ownNode
+        default: codes.reason(code.rawValue, in: policies) ?? .noPolicy
         }
     }
 }
@@ -139,19 +129,24 @@ private struct Builder {
 
     init(environment: PolicyEnvironment) { self.environment = environment }
 
-    mutating func add(_ policy: Policy, _ index: Int) {
+    mutating func add(_ policy: Policy, _ index: Int, _ codes: PolicyCodes.Block) {
+        var code = codes.rules
         for section in policy.sections {
             let number = Int32(sections.count)
             let subject = section.subject.only(environment.cluster.rawValue)
             subjectIndex.add(subject, number)
             sections.append(
-                PolicyBook.Section(policy: index, subject: subject, isolates: section.isolates))
-            for direction in PolicyDirection.allCases where !section.unused.contains(direction) {
+                PolicyBook.Section(
+                    policy: index, subject: subject, isolates: section.isolates,
+                    isolation: ReasonCode(rawValue: codes.isolation)))
+            for direction in PolicyDirection.allCases {
                 for rule in section.rules(direction) {
+                    defer { code += 1 }
+                    guard !section.unused.contains(direction) else { continue }
                     drafts.append(
                         PolicyBook.Rule(
                             policy: index, section: number, direction: direction,
-                            action: rule.action, path: rule.path, name: rule.name,
+                            action: rule.action, code: ReasonCode(rawValue: code),
                             matchers: matchers(of: rule), ports: rule.ports))
                 }
             }
@@ -174,14 +169,17 @@ private struct Builder {
     }
 
     private mutating func number(of matcher: PeerMatcher) -> Int32 {
-        if let number = numbers[matcher] { return number }
         let number = Int32(matchers.count)
-        numbers[matcher] = number
+        if case .network(let network) = matcher {
+            if let held = networkIndex.add(network, number) { return held }
+        } else if let held = numbers.updateValue(number, forKey: matcher) {
+            numbers[matcher] = held
+            return held
+        }
         matchers.append(matcher)
         switch matcher {
         case .endpoints(let selector): selectorIndex.add(selector, number)
         case .network(let network):
-            networkIndex.add(network, number)
             prefixes.insert(network.prefix)
             prefixes.formUnion(network.except)
         case .entity(let entity):

@@ -14,6 +14,8 @@ public struct PolicyLimits: Hashable, Sendable {
     public var peers = 131_072
     /// In one list of verdicts.
     public var intervals = 16_384
+    /// The highest of the numbers that stand for reasons, before they begin anew.
+    public var codes = Int(Int32.max)
 
     public init() {}
 }

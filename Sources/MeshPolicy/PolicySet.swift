@@ -34,6 +34,13 @@ public struct PeerKey: Hashable, Comparable, Sendable {
         self.prefix = prefix
     }
 
+    /// As lists are looked up: the datapath doesn't ask for an address of the endpoint's own node, who
+    /// always reaches it.
+    func listed(_ direction: PolicyDirection) -> PeerKey {
+        direction == .ingress && identity.reserved == .host
+            ? PeerKey(identity: identity, prefix: nil) : self
+    }
+
     public static func < (left: Self, right: Self) -> Bool {
         guard left.identity == right.identity else { return left.identity < right.identity }
         guard let first = left.prefix, let second = right.prefix else {

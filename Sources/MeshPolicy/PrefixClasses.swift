@@ -12,13 +12,26 @@ public struct PrefixClasses: Hashable, Sendable {
     /// Longest first.
     private let lengths: [UInt8]
 
-    init(_ prefixes: Set<Prefix>) {
-        known =
+    /// - Parameter former: what is shared if it is the same.
+    init(_ prefixes: Set<Prefix>, like former: PrefixClasses? = nil) {
+        let known =
             prefixes.contains { !$0.isIPv4 && $0.contains(Prefix.ipv4.address) }
             ? prefixes.union([.ipv4]) : prefixes
+        if let former, former.known == known {
+            self = former
+            return
+        }
+        self.known = known
         self.prefixes = known.sorted()
         lengths = Set(known.map(\.length)).sorted(by: >)
     }
+
+    /// Fast where one comes from the other.
+    public static func == (left: PrefixClasses, right: PrefixClasses) -> Bool {
+        left.prefixes == right.prefixes
+    }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(prefixes) }
 
     /// The class of an address, nil if it is in no block.
     ///
@@ -35,12 +48,17 @@ public struct PrefixClasses: Hashable, Sendable {
 
 /// Finds the networks that hold a class of addresses without asking each.
 struct NetworkIndex: Sendable {
-    private var matchers: [Prefix: [Int32]] = [:]
+    private var matchers: [Prefix: [(network: PolicyNetwork, number: Int32)]] = [:]
     private var lengths: Set<UInt8> = []
 
-    mutating func add(_ network: PolicyNetwork, _ matcher: Int32) {
-        matchers[network.prefix, default: []].append(matcher)
+    /// - Returns: the number that the network has already; nil if it now has `number`.
+    mutating func add(_ network: PolicyNetwork, _ number: Int32) -> Int32? {
+        if let held = matchers[network.prefix]?.first(where: { $0.network == network }) {
+            return held.number
+        }
+        matchers[network.prefix, default: []].append((network, number))
         lengths.insert(network.prefix.length)
+        return nil
     }
 
     /// Of networks whose block holds `location`, whatever they except.
@@ -48,7 +66,7 @@ struct NetworkIndex: Sendable {
         var found: [Int32] = []
         for length in lengths where length <= location.length {
             if let prefix = Prefix(address: location.address, length: length) {
-                found += matchers[prefix] ?? []
+                for held in matchers[prefix] ?? [] { found.append(held.number) }
             }
         }
         return found

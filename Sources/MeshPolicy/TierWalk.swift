@@ -65,24 +65,11 @@ struct Verdict: Hashable, Sendable {
     static let ownNode = Verdict(allows: true, dependsOnPeer: false, reason: .ownNode)
 }
 
-/// A number of a rule or of an isolating section in their book, or one of the reasons without.
+/// One of a book's ``PolicyCodes``, or a reason that no policy gives.
 struct ReasonCode: RawRepresentable, Hashable, Sendable {
     let rawValue: Int32
 
     static let noPolicy = ReasonCode(rawValue: -1)
     static let undetermined = ReasonCode(rawValue: -2)
     static let ownNode = ReasonCode(rawValue: -3)
-    private static let firstSection: Int32 = -16
-
-    static func rule(_ number: Int32) -> ReasonCode { ReasonCode(rawValue: number) }
-
-    static func isolation(section: Int32) -> ReasonCode {
-        ReasonCode(rawValue: firstSection - section)
-    }
-
-    var rule: Int32? { rawValue >= 0 ? rawValue : nil }
-
-    var section: Int32? {
-        rawValue <= Self.firstSection ? Self.firstSection - rawValue : nil
-    }
 }

@@ -41,7 +41,7 @@ public struct VerdictInterval: Hashable, Sendable {
     let verdict: Verdict
 
     public var allows: Bool { verdict.allows }
-    /// For ``PolicyBook/reason(code:)`` of the book that it comes from.
+    /// For ``PolicyBook/reason(code:)`` of the book that it comes from, or of one that took it over.
     public var reasonCode: Int32 { verdict.reason.rawValue }
     /// Denied as long as the peer isn't known, and perhaps allowed then.
     public var dependsOnPeer: Bool { verdict.dependsOnPeer }

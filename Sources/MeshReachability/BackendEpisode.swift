@@ -31,24 +31,28 @@ extension BackendEpisode {
     /// What became of `episode` between two readings of the kernel's counters; nil if none is open.
     ///
     /// An answer ends it. Of failures before and after an answer only the last is known to be after.
+    /// What was taken back, because a policy denied it, is no failure; of which kind the others were,
+    /// and when, isn't known again.
     static func following(
         _ episode: BackendEpisode?, _ before: BackendEvidence?, _ now: BackendEvidence
     ) -> BackendEpisode? {
         let change = Change(before, now)
         if change.answered > 0 {
-            return now.lastFailure > now.answered.last ? BackendEpisode(lastOf: now) : nil
+            let fails = now.lastFailure > now.answered.last && change.retractedOpenings == 0
+            return fails ? BackendEpisode(lastOf: now) : nil
         }
-        guard change.failures > 0 else { return episode }
+        guard change.failures > 0 || change.retractedOpenings > 0 else { return episode }
+        guard episode != nil || change.failures > change.retracted else { return nil }
         var episode = episode ?? BackendEpisode(firstOf: now, change)
         episode.last = now.lastFailure
         episode.lastFailure = now.lastKind
         episode.node = now.node
         episode.interface = now.interface
-        episode.openings += change.openings
-        episode.silent += change.silent
+        episode.openings += change.openings - change.retractedOpenings
+        episode.silent = max(0, episode.silent + change.silent - change.retracted)
         episode.refused += change.refused
         episode.unreachable += change.unreachable
-        return episode
+        return episode.openings > 0 && episode.failures > 0 ? episode : nil
     }
 
     private init(firstOf evidence: BackendEvidence, _ change: Change) {
@@ -85,6 +89,8 @@ extension BackendEpisode {
         let silent: Int
         let refused: Int
         let unreachable: Int
+        let retractedOpenings: Int
+        let retracted: Int
 
         var failures: Int { silent + refused + unreachable }
 
@@ -99,13 +105,15 @@ extension BackendEpisode {
             silent = step(\.silent.count)
             refused = step(\.refused.count)
             unreachable = step(\.unreachable.count)
+            retractedOpenings = step(\.retractedOpenings)
+            retracted = step(\.retracted)
         }
     }
 }
 
 extension BackendEvidence {
-    /// When something there last sent a packet of its own.
-    var lastSign: Instant { max(answered.last, refused.last) }
+    /// When something there, be it its node's policies, last sent a packet of its own.
+    var lastSign: Instant { max(answered.last, refused.last, denied) }
 
     var lastKind: BackendFailure {
         if lastFailure == refused.last { return .refused }

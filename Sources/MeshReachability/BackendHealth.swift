@@ -25,7 +25,7 @@ public struct BackendHealth: Sendable {
     var held: OrderedDictionary<BackendKey, HeldBackend> = [:]
     /// Backends that came back lately.
     private var returned: OrderedDictionary<BackendKey, (at: Instant, times: Int)> = [:]
-    /// When something on a node last sent a packet of its own to an opening.
+    /// When something on a node, or its datapath, last sent a packet of its own to an opening.
     var signs: [NodeID: Instant] = [:]
     var suspected: OrderedDictionary<Suspicion.Subject, Suspicion> = [:]
 

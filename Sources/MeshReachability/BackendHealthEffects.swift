@@ -79,6 +79,9 @@ public enum ProbeOutcome: String, Hashable, Sendable {
     case refused
     case silent
     case unreachable
+    /// A policy at the backend's node doesn't let the endpoint try: the node lives, the backend wasn't
+    /// asked.
+    case denied
     /// No endpoint of this node can try.
     case impossible
 }

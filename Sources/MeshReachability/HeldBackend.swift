@@ -28,11 +28,11 @@ struct HeldBackend: Sendable {
                     doubled(parameters.hold, quarantine.relapses, parameters.holdMaximum),
                     using: &generator)
         } else {
-            stopProbing(at: quarantine.since, parameters)
+            waitUntried(at: quarantine.since, parameters)
         }
     }
 
-    private mutating func stopProbing(at now: Instant, _ parameters: BackendHealthParameters) {
+    private mutating func waitUntried(at now: Instant, _ parameters: BackendHealthParameters) {
         guard unprobedUntil == nil else { return }
         unprobedUntil =
             now
@@ -49,8 +49,9 @@ struct HeldBackend: Sendable {
         _ outcome: ProbeOutcome, at now: Instant, _ parameters: BackendHealthParameters,
         using generator: inout some RandomNumberGenerator
     ) -> Bool {
-        if outcome == .impossible {
-            stopProbing(at: now, parameters)
+        // Nobody will ever answer an endpoint that isn't allowed.
+        if outcome == .impossible || outcome == .denied {
+            waitUntried(at: now, parameters)
         } else {
             unprobedUntil = nil
         }
@@ -88,7 +89,9 @@ extension BackendHealth {
         using generator: inout some RandomNumberGenerator, into effects: inout BackendHealthEffects
     ) {
         guard var holding = held[backend], holding.isBeingProbed else { return }
-        if outcome == .answered || outcome == .refused { signs[holding.quarantine.node] = now }
+        if [.answered, .refused, .denied].contains(outcome) {
+            signs[holding.quarantine.node] = now
+        }
         let returns = holding.finish(outcome, at: now, parameters, using: &generator)
         held[backend] = holding
         if returns { release(backend, .answered, at: now, into: &effects) }

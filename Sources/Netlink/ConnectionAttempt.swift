@@ -22,6 +22,20 @@ public struct ConnectionAttempt: Sendable {
         case failed
     }
 
+    /// What an attempt came to.
+    public struct Conclusion: Hashable, Sendable {
+        public let outcome: Outcome
+        /// This end of a connection that was begun: address, and port in host byte order.
+        public let localAddress: NetworkAddress?
+        public let localPort: UInt16
+
+        init(_ outcome: Outcome, from local: NetworkAddress? = nil, _ port: UInt16 = 0) {
+            self.outcome = outcome
+            localAddress = local
+            localPort = port
+        }
+    }
+
     public init(from namespace: NetworkNamespace, to address: NetworkAddress, port: UInt16) {
         self.namespace = namespace
         self.address = address
@@ -32,11 +46,11 @@ public struct ConnectionAttempt: Sendable {
     ///
     /// Who accepts sees a connection that is reset at once: nothing of it lingers on either side.
     ///
-    /// - Returns: an outcome for each attempt, in their order, after `timeout` at the latest.
+    /// - Returns: a conclusion for each attempt, in their order, after `timeout` at the latest.
     /// - Complexity: a socket and a short-lived thread for each attempt.
-    public static func outcomes(
+    public static func conclusions(
         of attempts: [ConnectionAttempt], timeout: Duration
-    ) async -> [Outcome] {
+    ) async -> [Conclusion] {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 continuation.resume(returning: wait(for: attempts, timeout: timeout))
@@ -44,8 +58,8 @@ public struct ConnectionAttempt: Sendable {
         }
     }
 
-    /// As ``outcomes(of:timeout:)``; blocks.
-    public static func wait(for attempts: [ConnectionAttempt], timeout: Duration) -> [Outcome] {
+    /// As ``conclusions(of:timeout:)``; blocks.
+    public static func wait(for attempts: [ConnectionAttempt], timeout: Duration) -> [Conclusion] {
         let deadline = ContinuousClock.now + timeout
         var states = attempts.map { $0.begin() }
         while let ready = ready(states, until: deadline) {
@@ -55,26 +69,29 @@ public struct ConnectionAttempt: Sendable {
     }
 
     private enum State {
-        case over(Outcome)
-        /// A socket that is connecting; owned.
-        case connecting(Int32)
+        case over(Conclusion)
+        /// A socket that is connecting, owned; and how it is over if nothing happens.
+        case connecting(Int32, otherwise: Conclusion)
 
         func concluded() -> State {
-            guard case .connecting(let socket) = self else { return self }
+            guard case .connecting(let socket, let end) = self else { return self }
             defer { close(socket) }
+            func over(_ outcome: Outcome) -> State {
+                .over(Conclusion(outcome, from: end.localAddress, end.localPort))
+            }
             var failure: Int32 = 0
             var size = socklen_t(MemoryLayout<Int32>.size)
             guard getsockopt(socket, SOL_SOCKET, SO_ERROR, &failure, &size) == 0
-            else { return .over(.failed) }
-            return .over(Outcome(failure))
+            else { return over(.failed) }
+            return over(Outcome(failure))
         }
 
-        func abandoned() -> Outcome {
+        func abandoned() -> Conclusion {
             switch self {
-            case .over(let outcome): return outcome
-            case .connecting(let socket):
+            case .over(let conclusion): return conclusion
+            case .connecting(let socket, let conclusion):
                 close(socket)
-                return .silent
+                return conclusion
             }
         }
     }
@@ -84,24 +101,41 @@ public struct ConnectionAttempt: Sendable {
             // The socket stays in the namespace in which it was made; the thread ends.
             return try namespace.run { connect() }
         } catch {
-            return .over(.failed)
+            return .over(Conclusion(.failed))
         }
     }
 
     private func connect() -> State {
         let flags = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let socket = socket(Int32(address.family), flags, 0)
-        guard socket >= 0 else { return .over(.failed) }
+        guard socket >= 0 else { return .over(Conclusion(.failed)) }
         var abort = linger(l_onoff: 1, l_linger: 0)
         let size = socklen_t(MemoryLayout<linger>.size)
         guard setsockopt(socket, SOL_SOCKET, SO_LINGER, &abort, size) == 0 else {
             close(socket)
-            return .over(.failed)
+            return .over(Conclusion(.failed))
         }
         let failure = start(socket) == 0 ? 0 : errno
-        if failure == EINPROGRESS { return .connecting(socket) }
+        if failure == EINPROGRESS {
+            return .connecting(socket, otherwise: silence(of: socket))
+        }
         close(socket)
-        return .over(Outcome(failure))
+        return .over(Conclusion(Outcome(failure)))
+    }
+
+    /// Says where this end is, which the kernel chose when it began to connect.
+    private func silence(of socket: Int32) -> Conclusion {
+        var name = sockaddr_in6()
+        var size = socklen_t(MemoryLayout<sockaddr_in6>.size)
+        return withUnsafeMutableBytes(of: &name) { bytes in
+            guard let start = bytes.baseAddress,
+                getsockname(socket, start.assumingMemoryBound(to: sockaddr.self), &size) == 0
+            else { return Conclusion(.silent) }
+            // Both families have the port behind the family; IPv6 a flow label before the address.
+            let port = UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+            let at = address.isIPv4 ? 4..<8 : 8..<24
+            return Conclusion(.silent, from: NetworkAddress(bytes: bytes[at]), port)
+        }
     }
 
     private func start(_ socket: Int32) -> Int32 {
@@ -135,7 +169,7 @@ public struct ConnectionAttempt: Sendable {
         var waits: [pollfd] = []
         var indexes: [Int] = []
         for (index, state) in states.enumerated() {
-            guard case .connecting(let socket) = state else { continue }
+            guard case .connecting(let socket, _) = state else { continue }
             waits.append(pollfd(fd: socket, events: Int16(POLLOUT), revents: 0))
             indexes.append(index)
         }

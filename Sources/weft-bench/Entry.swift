@@ -28,7 +28,7 @@ struct Bench: AsyncParsableCommand {
         subcommands: [
             FailoverBenchmark.self, PathBenchmark.self, PropagationBenchmark.self,
             LedgerBenchmark.self, HealthBenchmark.self, SoakBenchmark.self, TrustBenchmark.self,
-            PolicyBenchmark.self,
+            PolicyBenchmark.self, OperatorsBenchmark.self,
             AnswerCommand.self, AskCommand.self,
         ])
 }

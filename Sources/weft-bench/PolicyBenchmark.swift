@@ -12,11 +12,18 @@ import MeshModel
 struct PolicyBenchmark: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy",
-        abstract: "What packets pay for policies, and how fast a changed one is in force.",
+        abstract: "What policies cost, how fast a changed one is in force, and whether it is.",
         discussion: """
-            Test runs of from-endpoint, then a lab of two clusters: a file is renamed into the \
-            folder of beta's node, and its kernel's maps are read as its programs read them.
+            programs: test runs of from-endpoint. changes: in a lab of two clusters a file is renamed \
+            into the folder of beta's node, and its kernel's maps are read as its programs read them. \
+            path: latency and connections across clusters with and without 10,000 entries at both \
+            ends. memory: bytes of the kernel's maps. churn: connections are held against the pure \
+            engine while endpoints, labels and policies change; it fails at a wrong verdict.
             """)
+    enum Part: String, CaseIterable, ExpressibleByArgument {
+        case programs, changes, path, memory, churn
+    }
+
     private static let lab = "benchpolicy"
     /// Endpoints of beta's node, all selected.
     private static let endpoints = 200
@@ -25,10 +32,29 @@ struct PolicyBenchmark: AsyncParsableCommand {
     private static let limit = Duration.seconds(20)
 
     @OptionGroup var options: BenchOptions
+    @Argument(help: "What to measure. Default: all but, if quick, memory.") var parts: [Part] = []
+    @Option(help: "How long the churn lasts; 120, quick 12.") var seconds: Int?
+    @Option(help: "Which changes the churn makes; any.") var seed: UInt64?
 
     func run() async throws {
-        try PolicyPrograms(isQuick: options.quick).run()
         let weft = try options.product()
+        let standard = Part.allCases.filter { !options.quick || $0 != .memory }
+        for part in parts.isEmpty ? standard : parts {
+            switch part {
+            case .programs: try PolicyPrograms(isQuick: options.quick).run()
+            case .changes: try await changes(weft)
+            case .path: try await PolicyConnections(weft: weft, isQuick: options.quick).run()
+            case .memory: try await PolicyMemory(weft: weft).run()
+            case .churn:
+                try await PolicyChurnReport(
+                    weft: weft, seconds: seconds ?? (options.quick ? 12 : 120),
+                    seed: seed ?? UInt64.random(in: 0...UInt64.max)
+                ).run()
+            }
+        }
+    }
+
+    private func changes(_ weft: String) async throws {
         try await withLab(Self.lab, try labFile(), weft: weft) { lab in
             try await Task.sleep(for: .seconds(2))
             let watch = try PolicyWatch(lab: lab)

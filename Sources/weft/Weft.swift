@@ -7,7 +7,8 @@ struct Weft: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "weft",
         abstract: "Look into and steer the mesh from one of its nodes.",
-        discussion: ExitCode.documentation,
+        discussion: ExitCode.documentation
+            + " 'weft completion' lets a shell complete commands and options.",
         version: weftVersion,
         subcommands: [LabExecCommand.self],
         groupedSubcommands: [
@@ -18,13 +19,16 @@ struct Weft: ParsableCommand {
                     ServiceCommand.self, EndpointCommand.self, IdentityCommand.self,
                     PolicyCommand.self,
                     FlowsCommand.self, DropsCommand.self, WhyCommand.self,
-                    ConfigCommand.self, KernelCommand.self,
+                    ConnectivityCommand.self, ConfigCommand.self, KernelCommand.self,
                 ]),
             CommandGroup(
                 name: "Steer",
                 subcommands: [DrainCommand.self, JoinCommand.self, LeaveCommand.self]),
             CommandGroup(
                 name: "Set up",
-                subcommands: [AuthorityCommand.self, LabCommand.self, AgentCommand.self]),
+                subcommands: [
+                    AuthorityCommand.self, LabCommand.self, AgentCommand.self,
+                    CompletionCommand.self,
+                ]),
         ])
 }

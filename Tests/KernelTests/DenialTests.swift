@@ -82,10 +82,11 @@ struct DenialTests {
             let prohibited = try world.receive(datagram)
             Self.expectProhibited(prohibited, about: datagram, family)
             let identity = World.identity(of: family.client)
-            for answer in [reset, prohibited] {
+            // Of resets the other node must know that no backend sent them.
+            for (answer, marks) in [(reset, 0xc000 as UInt32), (prohibited, 0x8000)] {
                 #expect(
                     answer.metadata == [
-                        identity & 0xff_ffff, 0x8000 | identity >> 24, World.outerSource.ipv4!,
+                        identity & 0xff_ffff, marks | identity >> 24, World.outerSource.ipv4!,
                         World.outer(cluster: 2).ipv4!,
                     ])
             }

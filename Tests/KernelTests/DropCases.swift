@@ -101,6 +101,16 @@ extension DropCase {
         received(WEFT_DROP_ISOLATED) { world in
             try world.addEndpoint(client.address, cluster: 1, flags: WEFT_ENDPOINT_ISOLATED)
         },
+        DropCase(reason: WEFT_DROP_STRAY_DENIAL) {
+            let world = try World.withOverlay()
+            let identity = World.identity(cluster: 2, 300)
+            return (
+                world,
+                try world.receive(
+                    tcp(remote, client, .rst), outer: World.outer(cluster: 2), identity: identity,
+                    groupPolicy: 0xe000 | identity >> 24)
+            )
+        },
         DropCase(reason: WEFT_DROP_BEAT_LOST) {
             let world = try World.withOverlay()
             var outcome = try world.receive(beat: [1])

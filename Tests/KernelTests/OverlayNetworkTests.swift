@@ -14,6 +14,8 @@ private final class Overlay {
     let far: World
     let client: NetworkNamespace
     let server: NetworkNamespace
+    /// The far node's, which would be gone with the last who knows it.
+    private let there: NetworkNamespace
     private let attachments: [Site.Attachment]
 
     /// On a thread in the near node's namespace.
@@ -48,6 +50,7 @@ private final class Overlay {
         self.far = far
         self.client = client
         self.server = server
+        self.there = there
         attachments = nearLinks + farLinks
     }
 
@@ -125,6 +128,33 @@ struct OverlayNetworkTests {
             try overlay.client.run { try expectRejection(by: family.remote) }
             #expect(try overlay.far.count(WEFT_COUNTER_DENIALS_ANSWERED) >= 2)
             #expect(try overlay.near.count(WEFT_DROP_POLICY_DENIED) == 0)
+            #expect(try overlay.near.count(WEFT_COUNTER_DENIALS_HEARD) >= 1)
+            #expect(try overlay.near.evidence.count() == 0)
+        }
+    }
+
+    @Test(
+        "keep a denial at the far end from its sender, and from the evidence",
+        arguments: Family.allCases)
+    func signalled(family: Family) throws {
+        try inOwnNamespace {
+            let overlay = try Overlay(family) { _ in }
+            var row = try #require(
+                try overlay.far.endpoints.lookup(weft_address(family.remote)))
+            row.policy_set = 7
+            try overlay.far.endpoints.update(weft_address(family.remote), row)
+            // Long enough for a second SYN.
+            let attempt = ConnectionAttempt(
+                from: overlay.client, to: try #require(NetworkAddress(bytes: wire(family.remote))),
+                port: 9)
+            let conclusions = ConnectionAttempt.wait(for: [attempt], timeout: .milliseconds(1500))
+            #expect(conclusions.map(\.outcome) == [.silent])
+            let signalled = try overlay.far.count(WEFT_COUNTER_DENIALS_SIGNALLED)
+            #expect(signalled >= 2)
+            #expect(try overlay.near.count(WEFT_COUNTER_DENIALS_HEARD) == signalled)
+            #expect(try overlay.near.evidence.count() == 0)
+            let flow = try #require(try overlay.near.openConnections().first)
+            #expect(flow.flags & WEFT_CONNECTION_DENIED_AFAR.rawValue != 0)
         }
     }
 }

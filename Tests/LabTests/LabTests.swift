@@ -63,6 +63,9 @@ import Testing
                 }
             }
             let idlers = try load.records().filter { $0.kind == .idle && $0.cluster == "beta" }
+            let node = lab.plan.nodes[0]
+            #expect(try page(of: node, "/").contains("<title>Weft</title>"))
+            #expect(try pageState(of: node).clusters.map(\.verdict) == [.up, .up, .up])
             let blow = try lab.kill("beta")
             #expect(blow.ended - blow.began < 100_000_000)
             let end = blow.ended + 3_000_000_000
@@ -77,6 +80,19 @@ import Testing
             #expect(failures.count { $0.kind == .idle } == idlers.count)
             #expect(
                 !after.contains { $0.cluster == "beta" && $0.start > blow.began + 2_000_000_000 })
+
+            let shown = try pageState(of: node)
+            #expect(shown.clusters.map(\.name) == ["alpha", "beta", "gamma"])
+            #expect(shown.clusters.map(\.verdict) == [.up, .unreachable, .up])
+            #expect(shown.agent.health.reasons.contains("cluster beta is unreachable"))
+            // What leaves the mesh isn't the load's.
+            let traffic = try #require(shown.traffic)
+                .filter { $0.from?.name == "alpha" && $0.to != nil }
+            #expect(Set(traffic.compactMap(\.to?.name)) == ["alpha", "beta", "gamma"])
+            let isCounted = traffic.allSatisfy { $0.opened > 0 && $0.closed > 0 && $0.bytes > 0 }
+            #expect(isCounted, "\(traffic)")
+            let services = try page(of: node, "/v1/page/services?find=web")
+            #expect(services.contains("\"10.201.0.10\"") && services.contains("\"matching\":"))
 
             let returned = try await lab.revive("beta")
             _ = try await load.await("an answer from beta", atMost: .seconds(30)) {

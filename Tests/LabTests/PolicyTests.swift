@@ -100,12 +100,6 @@ import Testing
             let other = try await outcome("a denial again", .request, ok: false, after: allowed)
             try LabFolder.write(text, to: pods)
             _ = try await outcome("an answer at last", .request, ok: true, after: other)
-            // Denials look like silence to the client's node: the server is in quarantine for a moment.
-            _ = try await awaiting("the quarantine's end", atMost: .seconds(30)) {
-                let backends = try await lab.agent(of: alpha).services().flatMap(\.slices)
-                    .flatMap(\.backends)
-                return backends.allSatisfy { $0.quarantine == nil } ? true : nil
-            }
             let calm = Lab.now() + 2_000_000_000
             _ = try await load.await("two seconds of calm", atMost: .seconds(20)) {
                 $0.end > calm

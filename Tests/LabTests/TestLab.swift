@@ -92,12 +92,14 @@ struct RunningLoad {
             .map { try decode(LoadRecord.self, String($0)) }
     }
 
-    /// Waits until a record is as wanted.
+    /// Waits until a record is as wanted, and does something else before each look.
     func await(
-        _ what: String, atMost limit: Duration, _ isWanted: (LoadRecord) -> Bool
+        _ what: String, atMost limit: Duration, _ isWanted: (LoadRecord) -> Bool,
+        whileWaiting: () async throws -> Void = {}
     ) async throws -> LoadRecord {
         try await awaiting(what, atMost: limit, every: .milliseconds(50)) {
-            try records().first(where: isWanted)
+            try await whileWaiting()
+            return try records().first(where: isWanted)
         }
     }
 }

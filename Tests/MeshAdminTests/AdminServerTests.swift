@@ -276,20 +276,3 @@ private func mode(_ path: String) throws -> mode_t {
     try #require(lstat(path, &status) == 0)
     return status.st_mode & 0o7777
 }
-
-private func freePort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    try #require(descriptor >= 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    try withUnsafeMutablePointer(to: &address) {
-        try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            try #require(bind(descriptor, $0, length) == 0)
-            try #require(getsockname(descriptor, $0, &length) == 0)
-        }
-    }
-    return UInt16(bigEndian: address.sin_port)
-}

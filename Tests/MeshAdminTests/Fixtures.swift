@@ -24,14 +24,17 @@ final class ScriptedAgent: AdminProvider {
 
     let hub = FlowHub<Flow>()
     let asked = Mutex(Asked())
+    /// What the page is told instead of the fixtures.
+    let page = Mutex<PageFixture?>(nil)
     /// Keeps ``drops()`` from ever answering.
     private let never = AsyncStream<Void>.makeStream()
 
-    func status() async throws -> AgentStatus { .fixture }
+    func status() async throws -> AgentStatus { page.withLock { $0?.agent } ?? .fixture }
     func configurationStatus() async throws -> ConfigurationStatus { .fixture }
-    func clusters() async throws -> [ClusterStatus] { [.fixture] }
+    func clusters() async throws -> [ClusterStatus] { page.withLock { $0?.clusters } ?? [.fixture] }
     func nodes() async throws -> [NodeStatus] { [.fixture] }
     func why(cluster: String, node: String?) async throws -> HealthStory {
+        if let story = page.withLock({ $0?.story(of: cluster) }) { return story }
         guard cluster == "beta" else {
             throw AdminFault(.notFound, "there is no cluster \(cluster)", hint: "look twice")
         }
@@ -40,7 +43,11 @@ final class ScriptedAgent: AdminProvider {
             sinceSeconds: 2, weight: 0, membership: nil, paths: [],
             events: [.init(secondsAgo: 2, subject: "beta", text: "relay a hears nothing")])
     }
-    func services() async throws -> [ServiceStatus] { [.fixture] }
+    func services() async throws -> [ServiceStatus] { page.withLock { $0?.services } ?? [.fixture] }
+    func traffic() async throws -> [TrafficCount]? { page.withLock { $0?.traffic } }
+    func news(after position: PageNews.Position?) async throws -> PageNews {
+        (page.withLock { $0 } ?? PageFixture()).news(after: position)
+    }
     func endpoints() async throws -> [EndpointStatus] { [.fixture] }
     func identities() async throws -> [IdentityStatus] { [.fixture] }
     func maps() async throws -> [MapUsage] { [.fixture] }
@@ -49,6 +56,7 @@ final class ScriptedAgent: AdminProvider {
 
     /// Hangs until the request is given up.
     func drops() async throws -> [DropCount] {
+        if let drops = page.withLock({ $0?.drops }) { return drops }
         for await _ in never.stream {}
         throw CancellationError()
     }
@@ -324,8 +332,10 @@ extension KernelService {
 
 extension MetricFamily {
     static let fixture = MetricFamily(
-        name: "weft_datapath_drops_packets_total", help: "Packets dropped.", kind: .counter,
-        samples: [Sample(3, labels: [Label("reason", "policy_denied")])])
+        Metric(
+            "weft_datapath_dropped_packets_total", .counter, .packets, "Packets dropped.",
+            labels: [Metric.Label("reason", "Why.", values: ["policy_denied"])]),
+        [Sample(3, "policy_denied")])
 }
 
 extension Flow {

@@ -33,34 +33,6 @@ struct FormatTests {
         #expect(VerdictName(verdict).rawValue == "\(verdict)")
     }
 
-    @Test("metrics in Prometheus' text format, quotes and newlines escaped")
-    func prometheus() {
-        let families = [
-            MetricFamily(
-                name: "weft_a_total", help: "A \\ \"b\"\nc", kind: .counter,
-                samples: [
-                    .init(7, labels: [.init("x", "q\"\\\n"), .init("y", "1")]), .init(0.5),
-                ]),
-            MetricFamily(
-                name: "weft_b_seconds", help: "B", kind: .gauge,
-                samples: [.init(.infinity), .init(-.infinity), .init(.nan), .init(-3)]),
-        ]
-        let expected = #"""
-            # HELP weft_a_total A \\ "b"\nc
-            # TYPE weft_a_total counter
-            weft_a_total{x="q\"\\\n",y="1"} 7
-            weft_a_total 0.5
-            # HELP weft_b_seconds B
-            # TYPE weft_b_seconds gauge
-            weft_b_seconds +Inf
-            weft_b_seconds -Inf
-            weft_b_seconds NaN
-            weft_b_seconds -3
-
-            """#
-        #expect(prometheusText(families) == expected)
-    }
-
     @Test(
         "lines are found whatever the chunks",
         arguments: [["a\nbc\n"], ["a", "\nb", "c\n"], ["a\n\nbc", "\n"], ["a\nbc\nrest"]])

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import Glibc
 import Logging
 import MeshAdmin
 import ServiceLifecycle
@@ -15,7 +16,7 @@ struct Harness {
     var administration: AdminClient { AdminClient(socketPath: "\(folder)/weft-admin.sock") }
 
     static func run(
-        metricsPort: UInt16? = nil, _ body: (Harness) async throws -> Void
+        metricsPort: UInt16? = nil, pagePort: UInt16? = nil, _ body: (Harness) async throws -> Void
     ) async throws {
         try await withFolder { folder in
             let harness = Harness(folder: folder)
@@ -23,7 +24,8 @@ struct Harness {
                 services: [
                     AdminServer(
                         provider: harness.agent,
-                        configuration: .init(folder: folder, metricsPort: metricsPort),
+                        configuration: .init(
+                            folder: folder, metricsPort: metricsPort, pagePort: pagePort),
                         logger: quiet)
                 ], logger: quiet)
             try await withThrowingTaskGroup { tasks in
@@ -62,4 +64,22 @@ func eventually(_ what: String, _ condition: () -> Bool) async throws {
         guard ContinuousClock.now < deadline else { throw Overdue(description: "not yet: \(what)") }
         try await Task.sleep(for: .milliseconds(2))
     }
+}
+
+/// A TCP port of 127.0.0.1 that nobody listened at a moment ago.
+func freePort() throws -> UInt16 {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    try withUnsafeMutablePointer(to: &address) {
+        try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            try #require(bind(descriptor, $0, length) == 0)
+            try #require(getsockname(descriptor, $0, &length) == 0)
+        }
+    }
+    return UInt16(bigEndian: address.sin_port)
 }

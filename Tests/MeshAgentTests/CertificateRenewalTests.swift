@@ -16,8 +16,8 @@ private func renewal(draw: Double) -> CertificateRenewal {
 @Suite("When a node asks for its next certificate")
 struct CertificateRenewalTests {
     @Test(
-        "after two thirds of its life, a tenth earlier or later by the draw",
-        arguments: [(0.0, 0.6), (0.5, 2.0 / 3), (1.0, 2.2 / 3)])
+        "before two thirds of its life are over, earlier or later by the draw",
+        arguments: [(0.0, 0.55), (0.5, 0.6), (1.0, 0.65)])
     func due(draw: Double, share: Double) throws {
         var renewal = renewal(draw: draw)
         #expect(try renewal.attempt(now: start + day * share - 1) == nil)
@@ -37,6 +37,22 @@ struct CertificateRenewalTests {
         #expect(attempts.prefix(6) == [0, 1, 3, 7, 15, 31])
         #expect(zip(attempts, attempts.dropFirst()).map { $1 - $0 }.max() == 300)
         #expect(renewal.attempts == attempts.count)
+    }
+
+    @Test(
+        "early enough for an authority that is away for eight hours, whenever they begin",
+        arguments: [0, 0.5, 1])
+    func outage(draw: Double) throws {
+        let outage: TimeInterval = 8 * 3600
+        for began in stride(from: 0, to: day, by: 500) {
+            var renewal = renewal(draw: draw)
+            var renewed: TimeInterval?
+            for moment in stride(from: day * 0.5, to: day, by: 10) where renewed == nil {
+                let isAsked = try renewal.attempt(now: start + moment) != nil
+                if isAsked, !(began..<began + outage).contains(moment) { renewed = moment }
+            }
+            #expect(renewed != nil, "away from \(began) s on")
+        }
     }
 
     @Test("doesn't wait for the time that a clock had before it was set back")

@@ -65,7 +65,7 @@ struct ConfigurationTests {
         #expect(configuration.ports == AgentConfiguration.Ports())
         #expect(configuration.healthProfile == .default && configuration.flowEvents)
         #expect(configuration.capacityFile == nil, "its processors")
-        #expect(configuration.metricsPort == nil)
+        #expect(configuration.metricsPort == nil && configuration.pagePort == 4793)
         #expect(configuration.paths.trust == "/etc/weft/trust")
     }
 
@@ -94,10 +94,17 @@ struct ConfigurationTests {
             rightConfiguration
                 + "ports: {state: 1, vxlan: 2}\nhealth: {profile: fast}\nflowEvents: false\n"
                 + "metricsPort: 9100\ncapacity: {file: /run/gpu-slots}\n"
+                + "metrics: {compatibility: cilium}\n"
                 + "policy: {scope: allClusters, denied: reject, openFlows: keep}\n")
         #expect(configuration.ports == AgentConfiguration.Ports(state: 1, health: 4791, vxlan: 2))
         #expect(configuration.healthProfile == .fast && !configuration.flowEvents)
         #expect(configuration.metricsPort == 9100)
+        #expect(try Self.read(rightConfiguration + "pagePort: 9\n").pagePort == 9)
+        #expect(try Self.read(rightConfiguration + "pagePort: 0\n").pagePort == nil)
+        #expect(throws: ConfigurationError.self) {
+            try Self.read(rightConfiguration + "metricsPort: 4793\n")
+        }
+        #expect(configuration.metrics.compatibility == .cilium)
         #expect(configuration.capacityFile == "/run/gpu-slots")
         #expect(
             configuration.policy
@@ -142,6 +149,9 @@ struct ConfigurationTests {
                 "4791"),
             WrongLine(
                 "mesh: example", "capacity: {file: x}\nmesh: x", says: "capacity.file", "'x'"),
+            WrongLine(
+                "mesh: example", "metrics: {compatibility: calico}\nmesh: x",
+                says: "metrics.compatibility: 'calico' must be none or cilium"),
             WrongLine("mesh: example", "capacity: {}\nmesh: x", says: "capacity.file is missing"),
             WrongLine(
                 "mesh: example", "policy: {denied: refuse}\nmesh: x", says: "policy.denied",

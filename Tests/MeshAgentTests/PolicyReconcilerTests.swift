@@ -50,6 +50,78 @@ struct PolicyReconcilerTests {
         #expect(try node.judge(.ingress, "10.1.0.1", peer: .world).outcome == .allowed)
     }
 
+    @Test("endpoints that a policy parts don't share lists any more, though it changes none yet")
+    func parting() throws {
+        var node = try PolicyNode()
+        node.know()
+        node.attach("web", "10.1.0.1", ["app": "web"])
+        node.attach("db", "10.1.0.2", ["app": "db"])
+        node.apply("all", "spec: {podSelector: {}, ingress: [{from: [{podSelector: {}}]}]}")
+        let client = identity(300)
+        node.identify(client, ["app": "client"], in: "pay")
+        node.pass()
+        #expect(Set(node.datapath.policySets().values).count == 1)
+        node.apply(
+            "some",
+            """
+            spec:
+              podSelector: {matchLabels: {app: db}}
+              ingress: [{from: [{namespaceSelector: {matchLabels: {team: red}}}]}]
+            """)
+        node.pass()
+        #expect(try node.judge(.ingress, "10.1.0.2", peer: client).outcome == .denied)
+        node.store.write {
+            _ = $0.namespaces.upsert(
+                NamespaceRow(
+                    key: NamespaceName(cluster: cluster(1), name: "pay"), labels: ["team": "red"]))
+        }
+        node.pass()
+        #expect(try node.judge(.ingress, "10.1.0.1", peer: client).outcome == .denied)
+        #expect(try node.judge(.ingress, "10.1.0.2", peer: client).outcome == .allowed)
+    }
+
+    @Test("a policy that is changed writes the lists of those whom it means, in the sets it is in")
+    func difference() throws {
+        var node = try PolicyNode()
+        node.know()
+        node.attach("web", "10.1.0.1", ["app": "web"])
+        node.attach("db", "10.1.0.2", ["app": "db"])
+        let blocks = (0..<100).map { "{ipBlock: {cidr: 198.18.0.\($0)/32}}" }
+        node.apply(
+            "large",
+            "spec: {podSelector: {}, ingress: [{from: [\(blocks.joined(separator: ", "))]}]}")
+        func some(_ port: Int) -> String {
+            """
+            spec:
+              podSelector: {matchLabels: {app: db}}
+              ingress: [{from: [{podSelector: {}}], ports: [{port: \(port)}]}]
+            """
+        }
+        node.apply("some", some(80))
+        node.identify(identity(300), ["app": "client"])
+        node.pass()
+        let web = try node.judge(.ingress, "10.1.0.1", peer: .world).version
+        let before = node.datapath.writeCount
+        node.apply("some", some(81))
+        node.pass()
+        let writes = node.datapath.writeCount.since(before).byMap
+        #expect(writes["weft_policy_sets"] == 1)
+        // The list of those who may: its length, until the port, the port, behind it.
+        #expect((writes["weft_policy_intervals"] ?? 0) <= 2 * 4)
+        #expect(try node.judge(.ingress, "10.1.0.1", peer: .world).version == web)
+        let client = identity(300)
+        #expect(try node.judge(.ingress, "10.1.0.2", peer: client).outcome == .denied)
+        #expect(
+            try node.judge(.ingress, "10.1.0.2", peer: client, PolicyTraffic(.tcp, 81)).outcome
+                == .allowed)
+        let known = try node.judge(
+            .ingress, "10.1.0.1", peer: .world, at: "198.18.0.7", PolicyTraffic(.tcp, 9))
+        #expect(known.outcome == .allowed)
+        #expect(
+            node.reconciler.history.reason(version: known.version, code: known.rule).map { "\($0)" }
+                == "NetworkPolicy shop/large, spec.ingress[0]")
+    }
+
     @Test("policies that don't fit leave in force what was, all of it, and status says so")
     func overflow() throws {
         var capacities = MapCapacities()

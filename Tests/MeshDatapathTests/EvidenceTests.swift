@@ -23,6 +23,9 @@ struct EvidenceTests {
         full.refused = .init(3, last: Instant(nanoseconds: 13))
         full.unreachable = .init(4, last: Instant(nanoseconds: 14))
         full.failedOpenings = 5
+        full.denied = Instant(nanoseconds: 15)
+        full.retractedOpenings = 6
+        full.retracted = 7
         return [full, BackendEvidence(backend: backend(53, .udp), node: nil, interface: 0)]
     }()
 
@@ -47,8 +50,9 @@ struct EvidenceTests {
                         word3: UInt32(0x80).bigEndian),
                     port: UInt16(80).bigEndian, protocol: 6, pad: 0),
                 weft_evidence(
-                    answered_at: 11, silent_at: 12, refused_at: 13, unreachable_at: 14, answered: 1,
-                    openings: 5, silent: 2, refused: 3, unreachable: 4,
+                    answered_at: 11, silent_at: 12, refused_at: 13, unreachable_at: 14,
+                    denied_at: 15, answered: 1, openings: 5, silent: 2, refused: 3, unreachable: 4,
+                    retracted_openings: 6, retracted: 7,
                     node: try #require(kernel.nodeIndex(node("n1", in: 2))), ifindex: 7, cluster: 2,
                     pad: 0))
             try map.update(
@@ -58,8 +62,9 @@ struct EvidenceTests {
                         word3: UInt32(0x53).bigEndian),
                     port: UInt16(53).bigEndian, protocol: 17, pad: 0),
                 weft_evidence(
-                    answered_at: 0, silent_at: 0, refused_at: 0, unreachable_at: 0, answered: 0,
-                    openings: 0, silent: 0, refused: 0, unreachable: 0,
+                    answered_at: 0, silent_at: 0, refused_at: 0, unreachable_at: 0, denied_at: 0,
+                    answered: 0, openings: 0, silent: 0, refused: 0, unreachable: 0,
+                    retracted_openings: 0, retracted: 0,
                     node: UInt32(WEFT_NODE_UNKNOWN), ifindex: 0, cluster: 0, pad: 0))
             for datapath in [kernel as any Datapath, twin] {
                 #expect(Set(try datapath.evidence()) == Set(Self.entries))

@@ -103,8 +103,11 @@ struct LayoutTests {
             [
                 ("answered_at", \.answered_at), ("silent_at", \.silent_at),
                 ("refused_at", \.refused_at), ("unreachable_at", \.unreachable_at),
-                ("answered", \.answered), ("openings", \.openings), ("silent", \.silent),
-                ("refused", \.refused), ("unreachable", \.unreachable), ("node", \.node),
+                ("denied_at", \.denied_at), ("answered", \.answered), ("openings", \.openings),
+                ("silent", \.silent),
+                ("refused", \.refused), ("unreachable", \.unreachable),
+                ("retracted_openings", \.retracted_openings), ("retracted", \.retracted),
+                ("node", \.node),
                 ("ifindex", \.ifindex), ("cluster", \.cluster), ("pad", \.pad),
             ]),
         SwiftLayout(

@@ -232,6 +232,9 @@ private final class Twin: Datapath {
     func detach(endpointInterface interface: UInt32) {}
     func counters() -> [CounterReading] { [] }
     func connections(limit: Int) -> [ConnectionReading] { [] }
+    func connection(
+        _ one: FlowAddress, _ other: FlowAddress, over transport: UInt8
+    ) -> ConnectionReading? { nil }
     var eventDescriptor: Int32? { nil }
     func consumeEvents(_ body: (FlowEvent) -> Void) -> Int { 0 }
     func mapUsage() throws(DatapathError) -> [MapReading] { try core.mapUsage() }

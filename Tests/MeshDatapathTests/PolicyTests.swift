@@ -62,6 +62,47 @@ struct PolicyTests {
         #expect(try datapath.policyUsage()["weft_policy_intervals"] == 10 * 3 + 2 * 2)
     }
 
+    @Test("a version made after another one has its lists but for those that are named")
+    func changes() throws {
+        let datapath = try datapath()
+        let standard = image(peers: 0).standard
+        let former = try datapath.publishPolicy(image(peers: 10), as: 1)
+        func change(_ lists: [DatapathPeer: [PolicyInterval]], base: UInt32 = 1) -> PolicyImage {
+            PolicyImage(base: base, standard: standard, egress: lists)
+        }
+        #expect(try datapath.publishPolicy(change([:]), as: 1) == former)
+        let lists = [peer(3): [], peer(4): all(.allow, rule: 5), peer(20): all(.allow, rule: 6)]
+        let version = try datapath.publishPolicy(change(lists), as: 1)
+        #expect(version > former)
+        func rule(_ number: UInt32, _ direction: FlowPolicy.Direction = .egress) throws -> Int32? {
+            try datapath.decision(direction, of: 1, on: peer(number), traffic: 100)?.rule
+        }
+        #expect(try (rule(3), rule(4), rule(20), rule(5)) == (1, 5, 6, 1))
+        #expect(
+            try datapath.decision(.egress, of: 1, on: peer(3), traffic: 100)?.verdict == .deny
+                && datapath.decision(.ingress, of: 1, on: peer(3), traffic: 100)?.verdict == .allow)
+        #expect(try datapath.policyUsage()["weft_policy_peers"] == 2 + 10 + 10)
+        #expect(throws: DatapathError.self) {
+            try datapath.publishPolicy(change([:], base: 2), as: 1)
+        }
+        datapath.removePolicySet(1)
+        #expect(try datapath.policyUsage().values.allSatisfy { $0 == 0 })
+    }
+
+    @Test("sets that part have versions of their own, though both say the same at first")
+    func parting() throws {
+        let datapath = try datapath()
+        try datapath.publishPolicies([(image(peers: 3), [1, 2])])
+        let versions = try datapath.publishPolicies([
+            (image(peers: 3), [1]), (image(peers: 3), [2]),
+        ])
+        #expect(Set(versions).count == 2)
+        try datapath.setPolicyPeer(
+            peer(0), egress: all(.allow, rule: 9), ingress: nil, in: 1)
+        #expect(try datapath.decision(.egress, of: 1, on: peer(0))?.rule == 9)
+        #expect(try datapath.decision(.egress, of: 2, on: peer(0))?.rule == 1)
+    }
+
     @Test(
         "a version for which there is no room leaves the former in force and nothing of itself",
         arguments: ["peers", "intervals"])

@@ -32,6 +32,8 @@ struct BackendWorld {
     var deadNodes: Set<NodeID> = []
     /// Whether some endpoint of this node can probe.
     var canProbe = true
+    /// A policy at the backends' nodes keeps probes away.
+    var deniesProbes = false
     /// Openings a second to each backend that is in use.
     var rate = 4.0
     private(set) var frontends: [ServiceFrontend] = []
@@ -125,6 +127,14 @@ struct BackendWorld {
         log.filter { $0.at >= instant }.map(\.event)
     }
 
+    /// A backend's node says that it denies somebody there, of whose openings it had been silent about
+    /// some.
+    mutating func deny(_ backend: BackendKey, retracting openings: UInt32, _ silences: UInt32) {
+        evidence[backend]?.denied = now
+        evidence[backend]?.retractedOpenings += openings
+        evidence[backend]?.retracted += silences
+    }
+
     func first(_ event: Event) -> Instant? { log.first { $0.event == event }?.at }
 
     // MARK: clients
@@ -215,13 +225,14 @@ struct BackendWorld {
             let outcome: ProbeOutcome =
                 switch conditions[probe.backend, default: .answering] {
                 case _ where !canProbe: .impossible
+                case _ where deniesProbes: .denied
                 case .answering: .answered
                 case .silent: .silent
                 case .refusing: .refused
                 case .unreachable: .unreachable
                 }
             // The kernel sees probes, too.
-            if outcome != .impossible, outcome != .silent { meet(probe.backend) }
+            if ![.impossible, .denied, .silent].contains(outcome) { meet(probe.backend) }
             log.append((now, .probed(probe.backend, outcome)))
             health.finish(
                 probe.backend, outcome, at: now, using: &generator, into: &effects)

@@ -45,7 +45,7 @@ import Testing
                 ConnectionAttempt(from: namespace, to: address, port: port)
             }
             let (ipv4, ipv6) = (NetworkAddress("127.0.0.1")!, NetworkAddress("::1")!)
-            let outcomes = ConnectionAttempt.wait(
+            let conclusions = ConnectionAttempt.wait(
                 for: [
                     attempt(ipv4, listeners[0].port), attempt(ipv6, listeners[1].port),
                     attempt(ipv4, closed), attempt(ipv6, closed), attempt(Self.blackHole, 80),
@@ -54,9 +54,13 @@ import Testing
                     ConnectionAttempt(from: namespaces[1], to: ipv4, port: listeners[0].port),
                 ], timeout: .milliseconds(500))
             #expect(
-                outcomes == [
+                conclusions.map(\.outcome) == [
                     .connected, .connected, .refused, .refused, .silent, .unreachable, .unreachable,
                 ])
+            // Where a connection was begun, this end is known.
+            #expect(conclusions.prefix(2).map(\.localAddress) == [ipv4, ipv6])
+            #expect(conclusions.prefix(5).allSatisfy { $0.localPort > 0 })
+            #expect(conclusions[5].localAddress == nil)
             // Whoever accepted was reset at once.
             for listener in listeners {
                 let accepted = listener.accept()
@@ -77,10 +81,11 @@ import Testing
         let attempts = (0..<16).map { _ in
             ConnectionAttempt(from: made.namespace, to: Self.blackHole, port: 80)
         }
-        let outcomes = await ConnectionAttempt.outcomes(of: attempts, timeout: .milliseconds(100))
-        #expect(outcomes == Array(repeating: .silent, count: 16))
+        let conclusions = await ConnectionAttempt.conclusions(
+            of: attempts, timeout: .milliseconds(100))
+        #expect(conclusions.map(\.outcome) == Array(repeating: .silent, count: 16))
         #expect(try openDescriptors() == before)
-        let none = await ConnectionAttempt.outcomes(of: [], timeout: .seconds(60))
+        let none = await ConnectionAttempt.conclusions(of: [], timeout: .seconds(60))
         #expect(none.isEmpty)
     }
 

@@ -26,6 +26,7 @@ struct CommandTests {
             ["lab"], ["lab", "up"], ["lab", "down"], ["lab", "list"], ["lab", "logs"],
             ["lab", "exec"], ["lab", "kill"], ["lab", "revive"], ["lab", "drain"],
             ["lab", "cut"], ["lab", "mend"], ["lab", "freeze"], ["lab", "thaw"],
+            ["connectivity", "test"], ["connectivity", "serve"], ["completion"],
             ["lab", "demo"], ["lab", "serve"], ["lab", "load"],
         ])
     func help(words: [String]) throws {

@@ -53,14 +53,19 @@ static long search_slice(__u32 index, struct affinity_search *search)
 }
 
 /* The index of the client's backend, WEFT_NO_BACKEND if it has none that may serve on. */
-WEFT_SEPARATE int affinity_recall(const struct weft_affinity_key *key, weft_service_word word,
+WEFT_SEPARATE int affinity_recall(const struct weft_affinity_key *client, weft_service_word word,
 				  __u32 slices, __u32 seconds)
 {
-	struct weft_affinity *memory = key ? bpf_map_lookup_elem(&weft_affinity, key) : 0;
 	__u64 now = bpf_ktime_get_coarse_ns();
 	const struct weft_backend *backend;
 	struct affinity_search search = {};
+	struct weft_affinity_key key;
+	struct weft_affinity *memory;
 
+	if (!client)
+		return WEFT_NO_BACKEND;
+	key = *client;
+	memory = bpf_map_lookup_elem(&weft_affinity, &key);
 	if (!memory || memory->expires <= now)
 		return WEFT_NO_BACKEND;
 	search.address = memory->address;
@@ -87,14 +92,16 @@ WEFT_SEPARATE int affinity_recall(const struct weft_affinity_key *key, weft_serv
 	return search.backend;
 }
 
-WEFT_SEPARATE int affinity_remember(const struct weft_affinity_key *key, weft_service_word word,
+WEFT_SEPARATE int affinity_remember(const struct weft_affinity_key *client, weft_service_word word,
 				    __u32 index, __u32 seconds)
 {
 	const struct weft_backend *backend = backend_at(index);
 	struct weft_affinity memory = {};
+	struct weft_affinity_key key;
 
-	if (!key || !backend)
+	if (!client || !backend)
 		return 0;
+	key = *client;
 	memory.address = backend->address;
 	memory.port = backend->port;
 	memory.cluster = backend->cluster;
@@ -102,7 +109,7 @@ WEFT_SEPARATE int affinity_remember(const struct weft_affinity_key *key, weft_se
 	memory.generation = WEFT_SERVICE_GENERATION(word);
 	memory.expires = bpf_ktime_get_coarse_ns() + seconds * WEFT_NANOSECONDS_PER_SECOND;
 	/* Without room the client is not remembered. */
-	return bpf_map_update_elem(&weft_affinity, key, &memory, BPF_ANY);
+	return bpf_map_update_elem(&weft_affinity, &key, &memory, BPF_ANY);
 }
 
 /*

@@ -46,14 +46,17 @@ WEFT_SEPARATE int take_beat(struct __sk_buff *skb)
 {
 	struct origin origin = {};
 	struct beat_record *record;
-	__u32 length = skb->len - ETH_HLEN;
+	__u32 last, length = skb->len - ETH_HLEN;
 	int reason = decapsulate(skb, &origin);
 
 	if (reason)
 		return -reason;
 	if (!beat_is_from_node(&origin))
 		return -WEFT_DROP_UNKNOWN_NODE;
-	if (length < 1 || length > WEFT_BEAT_BYTES_MAX)
+	/* One comparison, by which a verifier that looks at it without the compiler knows both ends. */
+	last = length - 1;
+	asm volatile("" : "+r"(last));
+	if (last >= WEFT_BEAT_BYTES_MAX)
 		return -WEFT_DROP_MALFORMED;
 	record = bpf_ringbuf_reserve(&weft_beats, sizeof(*record), 0);
 	if (!record)
@@ -62,7 +65,7 @@ WEFT_SEPARATE int take_beat(struct __sk_buff *skb)
 	record->beat.length = length;
 	record->beat.pad = 0;
 	/* Bytes behind these aren't cleared: the length says how many count. */
-	if (bpf_skb_load_bytes(skb, ETH_HLEN, record->bytes, length)) {
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, record->bytes, last + 1)) {
 		bpf_ringbuf_discard(record, 0);
 		return -WEFT_DROP_MALFORMED;
 	}

@@ -15,7 +15,8 @@
 
 /*
  * A function that the verifier checks once, by itself, instead of anew on every path that calls it.
- * It knows nothing of its arguments: pointers may be NULL, and must not lead to pointers.
+ * It knows nothing of its arguments: pointers may be NULL, and must not lead to pointers. Before
+ * Linux 6.2 what they point to is no map's key or value, either: it is copied, or found again.
  */
 #define WEFT_SEPARATE __attribute__((noinline))
 

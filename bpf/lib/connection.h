@@ -195,16 +195,20 @@ static __always_inline void connection_account(struct __sk_buff *skb, struct pac
 }
 
 /*
- * Puts the entry of a new flow into the map, opened by the packet's sender, and tells.
+ * Puts the entry of a new flow, in scratch, into the map, opened by the packet's sender, and tells.
  * False if the map has no room; counted.
  */
 WEFT_SEPARATE bool connection_insert(struct __sk_buff *skb, struct packet *packet,
-				     struct flow *flow, struct weft_connection *entry)
+				     struct flow *flow)
 {
+	__u32 scope = WEFT_SCOPE_CONNECTION;
+	struct weft_connection *entry = bpf_map_lookup_elem(&weft_scratch, &scope);
+	struct weft_connection_key key;
 	struct weft_event *event;
 
 	if (!packet || !flow || !entry)
 		return false;
+	key = flow->key;
 	if (flow->reversed)
 		entry->flags |= WEFT_CONNECTION_REVERSED;
 	if (packet_opens_tcp(packet))
@@ -212,7 +216,7 @@ WEFT_SEPARATE bool connection_insert(struct __sk_buff *skb, struct packet *packe
 	entry->flags |= connection_progress(packet, true);
 	entry->opener_packets = 1;
 	entry->opener_bytes = packet->length;
-	if (bpf_map_update_elem(&weft_connections, &flow->key, entry, BPF_ANY)) {
+	if (bpf_map_update_elem(&weft_connections, &key, entry, BPF_ANY)) {
 		count(WEFT_COUNTER_CONNECTION_INSERT_FAILED, packet->length);
 		return false;
 	}

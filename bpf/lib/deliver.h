@@ -30,9 +30,14 @@ static __always_inline int conclude(struct __sk_buff *skb, struct packet *packet
 	case WEFT_DROP_PEER_DEAD:
 		return answer_refusal(skb, packet);
 	case WEFT_DROP_POLICY_DENIED:
-		return weft_config.denied_answer == WEFT_DENIED_REJECT
-			       ? answer_denial(skb, packet, way)
-			       : TC_ACT_SHOT;
+		if (weft_config.denied_answer == WEFT_DENIED_REJECT)
+			return answer_denial(skb, packet, way);
+		__attribute__((fallthrough));
+	case WEFT_DROP_UNKNOWN_IDENTITY:
+		/* Else the opener's node would take silence for the backend's. */
+		if (way == WEFT_ANSWER_TO_OVERLAY && packet_opens_tcp(packet))
+			return answer_denial(skb, packet, WEFT_ANSWER_TO_NODE);
+		return TC_ACT_SHOT;
 	default:
 		return TC_ACT_SHOT;
 	}
@@ -107,7 +112,7 @@ WEFT_SEPARATE int send_to_overlay(struct __sk_buff *skb, struct packet *packet,
 		reason = clamp_mss(skb, packet, entry->mtu);
 	if (reason)
 		return -reason;
-	if (encapsulate(skb, &entry->outer, identity))
+	if (encapsulate(skb, &entry->outer, identity, 0))
 		return -WEFT_DROP_ENCAPSULATION_FAILED;
 	return bpf_redirect(weft_config.overlay_ifindex, 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Answers to what a policy denies, if the operator wants them: in the name of the destination, by the
- * way that the packet came.
+ * Answers to what a policy denies, by the way that the packet came: in the name of the destination, if
+ * the operator wants them, and to the node of who opened a connection in any case.
  */
 #pragma once
 
@@ -14,6 +14,7 @@ enum answer_way {
 	WEFT_ANSWER_TO_ENDPOINT,	/* from-endpoint: back into its namespace */
 	WEFT_ANSWER_TO_OVERLAY,		/* from-overlay: to the node that sent it */
 	WEFT_ANSWER_TO_HOST,		/* to-endpoint: into the host's stack */
+	WEFT_ANSWER_TO_NODE,		/* from-overlay: as TO_OVERLAY, and there it ends */
 };
 
 /* skb->mark of an answer for the host's stack, which passes from-endpoint on its way there. No
@@ -62,7 +63,7 @@ static __always_inline bool may_be_answered(const struct __sk_buff *skb,
 
 /* Sends an answer to the node that the packet came from, which lets it pass as one of the endpoint
  * that its sender addressed. */
-WEFT_SEPARATE int answer_to_overlay(struct __sk_buff *skb, struct packet *packet)
+WEFT_SEPARATE int answer_to_overlay(struct __sk_buff *skb, struct packet *packet, __u32 marks)
 {
 	const struct weft_endpoint *endpoint;
 	struct origin origin = {};
@@ -71,7 +72,7 @@ WEFT_SEPARATE int answer_to_overlay(struct __sk_buff *skb, struct packet *packet
 		return TC_ACT_SHOT;
 	endpoint = endpoint_find_local(&packet->destination);
 	if (!endpoint || decapsulate(skb, &origin) ||
-	    encapsulate(skb, &origin.outer, endpoint->identity))
+	    encapsulate(skb, &origin.outer, endpoint->identity, marks))
 		return drop(skb, packet, WEFT_DROP_ENCAPSULATION_FAILED);
 	return bpf_redirect(weft_config.overlay_ifindex, 0);
 }
@@ -92,7 +93,9 @@ WEFT_SEPARATE int answer_denial(struct __sk_buff *skb, struct packet *packet, __
 		count(WEFT_COUNTER_DENIALS_UNANSWERED, packet->length);
 		return TC_ACT_SHOT;
 	}
-	count(WEFT_COUNTER_DENIALS_ANSWERED, packet->length);
+	count(way == WEFT_ANSWER_TO_NODE ? WEFT_COUNTER_DENIALS_SIGNALLED
+					 : WEFT_COUNTER_DENIALS_ANSWERED,
+	      packet->length);
 	reason = packet->protocol == IPPROTO_TCP
 			 ? make_tcp_reset(skb, packet)
 			 : make_icmp_error(skb, packet,
@@ -105,8 +108,12 @@ WEFT_SEPARATE int answer_denial(struct __sk_buff *skb, struct packet *packet, __
 		return answer_send(skb, packet, reason);
 	if (reason || answer_turn_frame(skb))
 		return drop(skb, packet, WEFT_DROP_REWRITE_FAILED);
+	if (way == WEFT_ANSWER_TO_NODE)
+		return answer_to_overlay(skb, packet, WEFT_OVERLAY_MARKS);
 	if (way == WEFT_ANSWER_TO_OVERLAY)
-		return answer_to_overlay(skb, packet);
+		return answer_to_overlay(skb, packet, packet->protocol == IPPROTO_TCP
+							      ? WEFT_OVERLAY_DENIED
+							      : 0);
 	skb->mark = WEFT_MARK_ANSWER;
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }

@@ -51,9 +51,10 @@ static __always_inline __u16 tunnel_mtu(const struct weft_tunnel *tunnel)
 	return tunnel && tunnel->mtu && tunnel->mtu < own ? tunnel->mtu : own;
 }
 
-/* Writes the tunnel metadata. Returns 0, or below zero if the kernel refused. */
+/* Writes the tunnel metadata; marks are some of WEFT_OVERLAY_MARKS. Returns 0, or below zero if the
+ * kernel refused. */
 static __always_inline long encapsulate(struct __sk_buff *skb, const struct weft_address *outer,
-					__u32 identity)
+					__u32 identity, __u32 marks)
 {
 	struct bpf_tunnel_key key = { .tunnel_ttl = 64 };
 	/* Else the outer packet is silently fragmented. */
@@ -61,7 +62,7 @@ static __always_inline long encapsulate(struct __sk_buff *skb, const struct weft
 	struct group_policy policy;
 	long error;
 
-	identity_encode(identity, &key.tunnel_id, &policy);
+	identity_encode(identity, marks, &key.tunnel_id, &policy);
 	/* The source is pinned: receivers know a node by it. */
 	if (underlay_is_ipv4()) {
 		key.remote_ipv4 = bpf_ntohl(outer->word3);
@@ -87,6 +88,7 @@ struct origin {
 	struct weft_address outer;
 	__u32 identity;
 	__u32 node;	/* WEFT_NODE_UNKNOWN if it can't be told */
+	__u32 marks;	/* of WEFT_OVERLAY_MARKS */
 };
 
 /* Reads the tunnel metadata. Returns 0 or a drop reason. */
@@ -101,6 +103,7 @@ WEFT_SEPARATE int decapsulate(struct __sk_buff *skb, struct origin *origin)
 	    bpf_skb_get_tunnel_opt(skb, &policy, sizeof(policy)) != sizeof(policy) ||
 	    !identity_decode(key.tunnel_id, &policy, &origin->identity))
 		return WEFT_DROP_NO_IDENTITY;
+	origin->marks = policy.value & WEFT_OVERLAY_MARKS;
 	if (ipv4)
 		address_from_ipv4(&origin->outer, bpf_htonl(key.remote_ipv4));
 	else

@@ -31,7 +31,9 @@ struct {
 
 static __always_inline const struct weft_endpoint *endpoint_find(const struct weft_address *address)
 {
-	return bpf_map_lookup_elem(&weft_endpoints, address);
+	struct weft_address key = *address;
+
+	return bpf_map_lookup_elem(&weft_endpoints, &key);
 }
 
 /* The endpoint of this node that has the address. */

@@ -147,7 +147,8 @@ WEFT_SEPARATE int evidence_of_error(struct __sk_buff *skb, const struct packet *
 
 	if (!packet || !quoted || !about || !about->opener_ifindex || !quoted->from_opener ||
 	    (quoted->protocol != IPPROTO_TCP && quoted->protocol != IPPROTO_UDP) ||
-	    about->flags & WEFT_CONNECTION_REPLIED || !is_unreachable(skb, packet, quoted))
+	    about->flags & (WEFT_CONNECTION_REPLIED | WEFT_CONNECTION_DENIED_AFAR) ||
+	    !is_unreachable(skb, packet, quoted))
 		return 0;
 	backend.address = quoted->destination;
 	backend.port = quoted->destination_port;

@@ -80,7 +80,7 @@ WEFT_SEPARATE int judge_side(struct packet *packet, struct weft_connection *entr
 							  : entry->opener_identity;
 	question->peer.address = from_opener == (direction == WEFT_EGRESS) ? packet->destination
 									     : packet->source;
-	reason = policy_decide(question);
+	reason = policy_decide();
 	if (!reason)
 		return 0;
 	if (flags & WEFT_ENDPOINT_AUDIT) {

@@ -27,7 +27,8 @@ static __always_inline __u32 identity_of_host(void)
 /* The identity of an address outside the mesh that isn't this node's. */
 static __always_inline __u32 identity_beyond(const struct weft_address *address)
 {
-	const struct weft_outer_source *node = bpf_map_lookup_elem(&weft_outer_sources, address);
+	struct weft_address key = *address;
+	const struct weft_outer_source *node = bpf_map_lookup_elem(&weft_outer_sources, &key);
 
 	/* This node's own says nothing: it is the host's, or of whoever the host masquerades. */
 	return node && node->node != WEFT_NODE_LOCAL

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "address.h"
+#include "outside.h"
 
 /* Indexed by set. Written by the agent, through a memory mapping. */
 struct {
@@ -157,9 +158,10 @@ static __always_inline weft_policy_interval policy_search(__u32 list, __u32 traf
 	return policy_interval_at(low);
 }
 
-/* Takes a set's verdict. Returns 0, which allows, or a drop reason. */
-WEFT_SEPARATE int policy_decide(struct policy_question *question)
+/* Takes a set's verdict on the question in scratch. Returns 0, which allows, or a drop reason. */
+WEFT_SEPARATE int policy_decide(void)
 {
+	struct policy_question *question = policy_scratch();
 	weft_policy_interval interval;
 	weft_policy_word word;
 	__u32 list;
@@ -173,7 +175,11 @@ WEFT_SEPARATE int policy_decide(struct policy_question *question)
 		return 0;
 	if (question->key.version == WEFT_POLICY_VERSION_NONE)
 		return WEFT_DROP_POLICY_DENIED;
-	question->key.block = policy_block(&question->peer, WEFT_POLICY_BLOCKS(word));
+	/* An endpoint's own node always reaches it: one list will do for all of its addresses. */
+	question->key.block = question->key.direction == WEFT_INGRESS &&
+				      question->key.identity == identity_of_host()
+				      ? 0
+				      : policy_block(&question->peer, WEFT_POLICY_BLOCKS(word));
 	question->known.identity = question->key.identity;
 	question->known.block = question->key.block;
 

@@ -127,6 +127,12 @@ public struct Setting: Sendable {
             "metricsPort", as: .value, "Port of the metrics on 127.0.0.1; without: none are served."
         ),
         Setting(
+            "metrics.compatibility", else: "none",
+            "Whether another system's series are exported, too: none or cilium."),
+        Setting(
+            "pagePort", as: .value, else: "4793",
+            "Port of the page for browsers on 127.0.0.1; 0: none is served."),
+        Setting(
             "logLevel", else: "info", isLive: true,
             "What is worth a line: trace, debug, info, notice, warning or error."),
     ]

@@ -20,11 +20,43 @@ extension PolicyImage {
             return lists
         }
         self.init(
-            blocks: blocks.generation,
-            standard: Standard(
-                egress: intervals(compiled.standardList(.egress)),
-                ingress: intervals(compiled.standardList(.ingress))),
+            blocks: blocks.generation, standard: Standard(compiled),
             egress: lists(.egress), ingress: lists(.ingress))
+    }
+
+    /// What differs from the version in force under the set `base`.
+    ///
+    /// - Parameters:
+    ///   - former: what that version was made of.
+    ///   - peers: those whose lists may differ.
+    init(
+        _ compiled: CompiledPolicy, after former: CompiledPolicy, base: UInt32,
+        peers: some Sequence<PeerKey>, _ blocks: PolicyBlocks
+    ) {
+        func lists(_ direction: PolicyDirection) -> [DatapathPeer: [PolicyInterval]] {
+            let (before, now) = (former.lists(direction), compiled.lists(direction))
+            var lists: [DatapathPeer: [PolicyInterval]] = [:]
+            for key in peers where before[key] != now[key] {
+                lists[blocks.peer(key)] = now[key]?.datapathIntervals ?? []
+            }
+            return lists
+        }
+        self.init(
+            base: base, blocks: blocks.generation, standard: Standard(compiled),
+            egress: lists(.egress), ingress: lists(.ingress))
+    }
+
+    /// Whether it has another list than the version that it was made after.
+    func differs(from former: CompiledPolicy) -> Bool {
+        !egress.isEmpty || !ingress.isEmpty || standard != Standard(former)
+    }
+}
+
+extension PolicyImage.Standard {
+    fileprivate init(_ compiled: CompiledPolicy) {
+        self.init(
+            egress: compiled.standardList(.egress).datapathIntervals,
+            ingress: compiled.standardList(.ingress).datapathIntervals)
     }
 }
 

@@ -21,6 +21,7 @@ struct PolicyPeers {
     /// By identity and class.
     private(set) var all: [PeerKey: PolicyPeer] = [:]
     private var principals: [Identity: Principal] = [:]
+    private var identitiesIn: [NamespaceName: Set<Identity>] = [:]
     /// Of endpoints whose address is in a class.
     private var classOf: [Address: (identity: Identity, prefix: Prefix)] = [:]
     private var classesOf: [Identity: [Prefix: Int]] = [:]
@@ -56,15 +57,7 @@ struct PolicyPeers {
         }
         note(tables)
         var moved = Set(identities)
-        if !namespaces.isEmpty {
-            let renamed = Set(namespaces)
-            for (identity, principal) in principals {
-                guard let cluster = identity.cluster,
-                    renamed.contains(NamespaceName(cluster: cluster, name: principal.namespace))
-                else { continue }
-                moved.insert(identity)
-            }
-        }
+        for namespace in namespaces { moved.formUnion(identitiesIn[namespace] ?? []) }
         for address in endpoints { place(address, tables.endpoints[address], &changed) }
         for identity in moved { set(identity, tables, &changed) }
         return changed
@@ -133,8 +126,20 @@ struct PolicyPeers {
         _ identity: Identity, _ tables: MeshTables, _ changed: inout Set<PeerKey>
     ) {
         let principal = tables.identities[identity].flatMap { Principal($0, tables) }
-        guard principals[identity] != principal else { return }
+        let former = principals[identity]
+        guard former != principal else { return }
         principals[identity] = principal
+        if former?.namespace != principal?.namespace, let cluster = identity.cluster {
+            if let name = former?.namespace {
+                let key = NamespaceName(cluster: cluster, name: name)
+                identitiesIn[key]?.remove(identity)
+                if identitiesIn[key]?.isEmpty == true { identitiesIn[key] = nil }
+            }
+            if let name = principal?.namespace {
+                identitiesIn[NamespaceName(cluster: cluster, name: name), default: []]
+                    .insert(identity)
+            }
+        }
         for prefix in [nil] + (classesOf[identity] ?? [:]).keys.map({ Optional($0) }) {
             all[key(identity, prefix)] = principal.map { .endpoint($0) }
             changed.insert(key(identity, prefix))

@@ -8,9 +8,10 @@ import MeshStore
 /// Compiles the own cluster's policies for this node's endpoints, and keeps the kernel's policy sets
 /// equal to that.
 ///
-/// Changed policies are another book: every set is compiled anew, all of it goes into the kernel, and
-/// only then one store for each set puts it in force. Where something doesn't fit, all stays as it was.
-/// A changed peer touches the lists of that peer alone.
+/// Changed policies are another book: sets that it changes are compiled, all of them go into the
+/// kernel, and only then one store for each set puts them in force. Where something doesn't fit, all
+/// stays as it was. A changed peer touches the lists of that peer alone, and so does a policy the
+/// lists of those whom its rules mean, unless everybody goes by it or it tells other addresses apart.
 struct PolicyReconciler {
     /// What an endpoint's row in the kernel says of its policies.
     typealias Placements = [Address: EndpointPlacement]
@@ -23,7 +24,7 @@ struct PolicyReconciler {
 
     private var subjects: PolicySubjects
     /// What is in force; nil before the first book is.
-    private var force: Force?
+    private var force: PolicyForce?
     private var sets: [Principal: UInt32] = [:]
     /// Of the policies' table: judged, if not adopted.
     private var policiesSeen: UInt64?
@@ -44,22 +45,6 @@ struct PolicyReconciler {
     private(set) var isRetryDue = false
     private(set) var history = PolicyHistory()
 
-    /// A book and what the kernel holds of it.
-    fileprivate struct Force {
-        var book: PolicyBook
-        var blocks: PolicyBlocks
-        var peers: PolicyPeers
-        var matches: [PeerKey: PeerMatches]
-        var versions: [PolicySet: Version] = [:]
-        var known: Set<DatapathPeer> = []
-    }
-
-    fileprivate struct Version {
-        var compiled: CompiledPolicy
-        /// Numbers of the sets that share it; not empty.
-        var sets: Set<UInt32> = []
-    }
-
     init(
         datapath: any Datapath, environment: PolicyEnvironment, own: ClusterID, renewsFlows: Bool
     ) {
@@ -78,6 +63,13 @@ struct PolicyReconciler {
     var peers: [PeerKey: PolicyPeer] { force?.peers.all ?? [:] }
     var subjectsByAddress: [Address: PolicySubjects.Subject] { subjects.all }
     var setCount: Int { sets.count }
+    var versionCount: Int { force?.versions.count ?? 0 }
+    var unplacedCount: Int { unplaced.count }
+    var unknownCount: Int { peers.values.count { !$0.isSettled } }
+    /// Whether the newest policies are in force.
+    var isCurrent: Bool { force != nil && bookFailure == nil }
+    /// How often changed policies were compiled, or tried to be.
+    private(set) var attempts: UInt64 = 0
 
     /// Takes in what changed in the tables.
     ///
@@ -89,6 +81,7 @@ struct PolicyReconciler {
         for set in abandoned { datapath.removePolicySet(set) }
         abandoned = []
         pruneAdopted(tables)
+        if force != nil { adoptPeers(tables) }
         if policiesSeen != tables.policies.revision {
             if let backOff, backOff.revision == tables.policies.revision, now < backOff.until {
                 isRetryDue = true
@@ -97,7 +90,6 @@ struct PolicyReconciler {
                 settle(store, tables)
             }
         }
-        if force != nil { adoptPeers(tables) }
         guard force != nil else { return [] }
         return place(subjects.update(tables).union(unplaced))
     }
@@ -132,9 +124,11 @@ struct PolicyReconciler {
     private static let backOffMaximum = Duration.seconds(30)
 
     private mutating func adoptBook(_ tables: MeshTables, _ now: Instant) {
+        attempts += 1
         let book: PolicyBook
         do throws(PolicyOverflow) {
-            book = try PolicyBook(tables.policies.rows.map(\.policy), environment: environment)
+            book = try PolicyBook(
+                tables.policies.rows.map(\.policy), environment: environment, after: force?.book)
         } catch {
             // Nothing but other policies can help.
             policiesSeen = tables.policies.revision
@@ -143,11 +137,13 @@ struct PolicyReconciler {
         }
         var generation: UInt32?
         do {
-            let next = try enforce(try compile(book, tables, &generation))
+            let (next, drafts) =
+                try force?.following(book, sets) ?? compile(book, tables, &generation)
+            let former = try enforce(next, drafts)
             policiesSeen = tables.policies.revision
             bookFailure = nil
             backOff = nil
-            clear(after: next)
+            clear(after: former)
         } catch {
             if let generation { attempt { try $0.removePolicyBlocks(generation) } }
             bookFailure = "\(error)"
@@ -160,25 +156,21 @@ struct PolicyReconciler {
 
     private func compile(
         _ book: PolicyBook, _ tables: MeshTables, _ generation: inout UInt32?
-    ) throws -> Force {
+    ) throws -> (PolicyForce, [PolicyForce.Draft]) {
         var blocks = force?.blocks ?? PolicyBlocks()
         var peers: PolicyPeers
         if let force, force.book.classes == book.classes {
             peers = force.peers
-            _ = peers.update(tables)
         } else {
             blocks = try blocks.next(book.classes.prefixes, in: datapath)
             if blocks.generation != 0 { generation = blocks.generation }
             peers = PolicyPeers(own: own, classes: book.classes, tables)
         }
-        var matches: [PeerKey: PeerMatches] = [:]
-        matches.reserveCapacity(peers.all.count)
-        for (key, peer) in peers.all { matches[key] = book.matches(of: peer, in: key.prefix) }
-        var next = Force(book: book, blocks: blocks, peers: peers, matches: matches)
+        var next = PolicyForce(book: book, blocks: blocks, peers: peers)
         for (principal, number) in sets {
             let set = book.set(for: principal)
             if next.versions[set] == nil {
-                next.versions[set] = Version(compiled: try next.compile(set))
+                next.versions[set] = PolicyForce.Version(compiled: try next.compile(set))
             }
             next.versions[set]?.sets.insert(number)
         }
@@ -186,40 +178,52 @@ struct PolicyReconciler {
             ([nil] + book.classes.prefixes.map { Optional($0) }).map {
                 blocks.peer(PeerKey(identity: .world, prefix: $0))
             })
-        return next
+        return (
+            next,
+            next.versions.map { set, version in
+                PolicyForce.Draft(
+                    set: set, image: next.image(of: version.compiled, for: set),
+                    sets: version.sets.sorted())
+            }
+        )
     }
 
     /// Puts all of a book in force, or nothing of it.
     ///
     /// - Returns: what was in force before.
-    private mutating func enforce(_ next: Force) throws -> Force? {
+    private mutating func enforce(
+        _ wanted: PolicyForce, _ drafts: [PolicyForce.Draft]
+    ) throws -> PolicyForce? {
+        var next = wanted
         var known = force?.known ?? []
         if force == nil {
             // Of an earlier process: nobody made lists for those that aren't known here.
             known = datapath.knownPeers().intersection(next.known)
             try datapath.forgetKnownPeers(datapath.knownPeers().subtracting(known))
         }
-        let newcomers = next.known.subtracting(known)
+        let newcomers = next.known == known ? [] : next.known.subtracting(known)
         try datapath.setKnownPeers(newcomers)
-        let images = next.versions.map { set, version in
-            (next.image(of: version.compiled, for: set), version.sets.sorted())
-        }
         do {
-            history.begin(next.book, try datapath.publishPolicies(images))
+            let numbers = try datapath.publishPolicies(drafts.map { ($0.image, $0.sets) })
+            for (draft, number) in zip(drafts, numbers) {
+                next.versions[draft.set]?.number = number
+            }
+            history.begin(next.book, next.versions.values.map(\.number))
         } catch {
             attempt { try $0.forgetKnownPeers(newcomers) }
             throw error
         }
-        if renewsFlows { datapath.renewVerdicts() }
+        if renewsFlows, !drafts.isEmpty { datapath.renewVerdicts() }
         defer { force = next }
         return force
     }
 
-    private mutating func clear(after former: Force?) {
+    private mutating func clear(after former: PolicyForce?) {
         guard let former, let force else { return }
         if former.blocks.generation != force.blocks.generation, former.blocks.generation != 0 {
             attempt { try $0.removePolicyBlocks(former.blocks.generation) }
         }
+        guard former.known != force.known else { return }
         attempt { try $0.forgetKnownPeers(former.known.subtracting(force.known)) }
     }
 
@@ -253,6 +257,7 @@ struct PolicyReconciler {
                     attempt { try $0.setPolicyPeer(peer, egress: nil, ingress: nil, in: number) }
                 }
                 isNews = true
+                force.isSound = false
                 policiesSeen = nil
                 bookFailure = "identity \(key.identity): \(error)"
                 isRetryDue = true
@@ -311,11 +316,11 @@ struct PolicyReconciler {
             if let other = force.versions[set]?.sets.first {
                 try datapath.sharePolicy(number, with: other)
             } else {
-                let compiled = try force.compile(set)
+                let compiled = try self.force!.compile(set)
                 let version = try datapath.publishPolicy(
                     force.image(of: compiled, for: set), as: number)
                 history.add(version)
-                self.force?.versions[set] = Version(compiled: compiled)
+                self.force?.versions[set] = PolicyForce.Version(compiled: compiled, number: version)
             }
             self.force?.versions[set]?.sets.insert(number)
             sets[principal] = number
@@ -337,73 +342,5 @@ struct PolicyReconciler {
         } catch {
             cleanupFailure = "\(error)"
         }
-    }
-}
-
-extension PolicyReconciler.Force {
-    /// With all peers there are.
-    fileprivate func compile(_ set: PolicySet) throws(PolicyOverflow) -> CompiledPolicy {
-        var compiled = try CompiledPolicy(set, in: book)
-        guard !set.isEmpty else { return compiled }
-        for (key, matches) in matches { try compiled.insert(key, matches) }
-        return compiled
-    }
-
-    fileprivate func image(of compiled: CompiledPolicy, for set: PolicySet) -> PolicyImage {
-        set.isEmpty ? .allowAll : PolicyImage(compiled, blocks)
-    }
-
-    /// Brings the lists of a peer up to date.
-    ///
-    /// - Returns: whether any has changed.
-    fileprivate mutating func judge(_ key: PeerKey, _ datapath: any Datapath) throws -> Bool {
-        let found = peers.all[key].map { book.matches(of: $0, in: key.prefix) }
-        matches[key] = found
-        let peer = blocks.peer(key)
-        var isChanged = false
-        // By key: who holds a version beside the dictionary has its lists copied by the change.
-        for set in Array(versions.keys) where !set.isEmpty {
-            let before = PolicyDirection.allCases.map { versions[set]!.compiled.lists($0)[key] }
-            if let found {
-                try versions[set]!.compiled.insert(key, found)
-            } else {
-                versions[set]!.compiled.remove(key)
-            }
-            let now = PolicyDirection.allCases.map { versions[set]!.compiled.lists($0)[key] }
-            guard now != before, let number = versions[set]!.sets.first else { continue }
-            isChanged = true
-            try datapath.setPolicyPeer(
-                peer, egress: now[0]?.datapathIntervals, ingress: now[1]?.datapathIntervals,
-                in: number)
-        }
-        return isChanged
-    }
-}
-
-extension PolicyPeer {
-    /// Whether a denial is final: an endpoint without a number will have one.
-    fileprivate var isSettled: Bool { self != .initializing && self != .unknown }
-}
-
-/// Whose rules the versions in events were made of.
-struct PolicyHistory: Sendable {
-    private static let maximum = 8
-    /// The newest last.
-    private var books: [(book: PolicyBook, versions: Set<UInt32>)] = []
-
-    mutating func begin(_ book: PolicyBook, _ versions: [UInt32]) {
-        books.append((book, Set(versions)))
-        if books.count > Self.maximum { books.removeFirst() }
-    }
-
-    /// Another version of the newest book.
-    mutating func add(_ version: UInt32) {
-        guard !books.isEmpty else { return }
-        books[books.count - 1].versions.insert(version)
-    }
-
-    /// Nil for a version of an earlier process, or of long ago.
-    func reason(version: UInt32, code: Int32) -> PolicyReason? {
-        books.last { $0.versions.contains(version) }?.book.reason(code: code)
     }
 }

@@ -35,7 +35,16 @@ struct PolicySubjects {
                 for row in rows where row.local != nil { addresses.insert(row.address) }
             }
         }
-        if namespacesSeen != tables.namespaces.revision { addresses.formUnion(all.keys) }
+        if let namespaces = tables.namespaces.changedKeys(since: namespacesSeen) {
+            let names = Set(namespaces.filter { $0.cluster == own }.map(\.name))
+            if !names.isEmpty {
+                for (address, subject) in all where names.contains(subject.principal.namespace) {
+                    addresses.insert(address)
+                }
+            }
+        } else {
+            addresses.formUnion(all.keys)
+        }
         endpointsSeen = tables.endpoints.revision
         namespacesSeen = tables.namespaces.revision
         var changed: Set<Address> = []

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Glibc
 import MeshLab
 
 struct LabCommand: ParsableCommand {
@@ -24,8 +25,15 @@ struct LabCommand: ParsableCommand {
 
     /// Which of the labs.
     struct Options: ParsableArguments {
-        @Option(name: .customLong("lab"), help: ArgumentHelp("The lab.", valueName: "name"))
-        var name = Lab.defaultName
+        @Option(
+            name: .customLong("lab"),
+            help: ArgumentHelp(
+                "The lab; else $WEFT_LAB, else \(Lab.defaultName).", valueName: "name"))
+        var chosen: String?
+
+        var name: String {
+            chosen ?? getenv("WEFT_LAB").map { String(cString: $0) } ?? Lab.defaultName
+        }
 
         func lab() throws -> Lab { try Lab(named: name) }
     }

@@ -29,7 +29,7 @@ extension LabCommand {
 
         @Argument(
             help: ArgumentHelp(
-                "http://ADDRESS[:PORT]/PATH or udp://ADDRESS:PORT.", valueName: "url"),
+                "http://ADDRESS[:PORT]/PATH or udp://ADDRESS:PORT[/bytes/N].", valueName: "url"),
             transform: { try LoadTarget(url: $0) })
         var target: LoadTarget
         @Option(
@@ -39,6 +39,7 @@ extension LabCommand {
                 earlier ones; 0: when an earlier one has ended. Default: no requests.
                 """, valueName: "duration"))
         var interval: DurationArgument?
+        @Option(help: "Stop when as many requests have ended.") var count: Int?
         @Option(help: "With --interval 0: requests under way at a time.") var concurrency = 1
         @Option(help: ArgumentHelp("Give a request up after this.", valueName: "duration"))
         var timeout: DurationArgument = "5s"
@@ -58,7 +59,7 @@ extension LabCommand {
             guard interval != nil || talkers > 0 || idlers > 0 else {
                 throw ValidationError("Say what to do: --interval, --talkers or --idlers.")
             }
-            guard concurrency > 0, talkers >= 0, idlers >= 0 else {
+            guard concurrency > 0, count ?? 1 > 0, talkers >= 0, idlers >= 0 else {
                 throw ValidationError("Numbers of connections can't be negative.")
             }
             guard !summary || duration != nil else {
@@ -69,6 +70,7 @@ extension LabCommand {
         func run() throws {
             var options = LoadOptions(target: target)
             options.interval = interval?.duration
+            options.count = count
             options.concurrency = concurrency
             options.timeout = timeout.duration
             options.talkers = talkers

@@ -10,7 +10,7 @@ import Testing
 struct Judge {
     private var world: RandomWorld
     private let oracle: Oracle
-    private let book: PolicyBook
+    let book: PolicyBook
     private let subjects: [OraclePod]
     private var compiled: [CompiledPolicy] = []
 
@@ -133,6 +133,15 @@ struct Judge {
                         })
                 }
             }
+        }
+    }
+
+    /// Endpoints that the policies may select.
+    var principals: [Principal] { subjects.map(principal) }
+
+    var peers: [(identity: Identity, peer: PolicyPeer, address: Address)] {
+        world.pods.enumerated().map {
+            (identity($0), .endpoint(principal($1)), address($1.address))
         }
     }
 

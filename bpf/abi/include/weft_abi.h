@@ -327,6 +327,7 @@ enum weft_connection_flag {
 	/* The remote side is outside the mesh, or answers go through the host's NAT: packets to it are
 	 * left to the host's stack. Cluster 0, whose word's policy generation renews the verdict. */
 	WEFT_CONNECTION_HOST = 1 << 11,
+	WEFT_CONNECTION_DENIED_AFAR = 1 << 12,	/* by a policy at the replier's node, which said so */
 };
 
 /* Key of weft_connections (LRU): `a` is the lower (address, port) in memory order. */
@@ -392,17 +393,21 @@ struct weft_evidence {
 	__u64 silent_at;
 	__u64 refused_at;
 	__u64 unreachable_at;
+	__u64 denied_at;	/* a policy at its node said that it denies an opening */
 	__u32 answered;		/* by anything but a RST */
 	__u32 openings;		/* connections that failed at least once */
 	__u32 silent;		/* SYNs sent again without an answer */
 	__u32 refused;		/* RST in answer to a SYN */
 	__u32 unreachable;	/* ICMP errors in answer to a SYN; UDP: port unreachable only */
+	/* Of connections that turned out to be denied: such were counted above. */
+	__u32 retracted_openings;
+	__u32 retracted;	/* of `silent` */
 	__u32 node;		/* of the last failure: index into weft_nodes */
 	__u32 ifindex;		/* host side of the veth pair of its opener */
 	__u16 cluster;
 	__u16 pad;
 };
-WEFT_ASSERT_SIZE(struct weft_evidence, 64);
+WEFT_ASSERT_SIZE(struct weft_evidence, 80);
 
 /* ---- probes of other nodes, answered in the agent's name while its lease lasts ---- */
 
@@ -486,6 +491,8 @@ enum weft_counter {
 	WEFT_COUNTER_AUDITED,			/* verdicts of policies that were told and not enforced */
 	WEFT_COUNTER_DENIALS_ANSWERED,
 	WEFT_COUNTER_DENIALS_UNANSWERED,	/* more in a second than are answered */
+	WEFT_COUNTER_DENIALS_SIGNALLED,		/* said to the opener's node, not to the opener */
+	WEFT_COUNTER_DENIALS_HEARD,		/* other nodes' about openings of endpoints here */
 	WEFT_COUNTER_END,
 };
 _Static_assert(WEFT_DROP_END <= WEFT_COUNTER_FIRST, "drop reasons reach into the counters");

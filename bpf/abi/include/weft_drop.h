@@ -31,7 +31,8 @@
 	X(INVALID_ARP, "invalid_arp", "An ARP or neighbour message claims an address that is not the endpoint's.") \
 	X(PROBE_RATE, "probe_rate", "More probes arrived in a second than are answered.") \
 	X(UNKNOWN_IDENTITY, "unknown_identity", "The peer's identity isn't known here yet, and a policy depends on it.") \
-	X(BEAT_LOST, "beat_lost", "A heartbeat inside the overlay arrived, and the agent didn't take those before it.")
+	X(BEAT_LOST, "beat_lost", "A heartbeat inside the overlay arrived, and the agent didn't take those before it.") \
+	X(STRAY_DENIAL, "stray_denial", "A node said that it denies a connection which isn't known here, or is with another node.")
 
 enum weft_drop_reason {
 #define WEFT_DROP_ENUM(name, label, sentence) WEFT_DROP_##name,
