@@ -49,6 +49,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -70,6 +71,7 @@ let package = Package(
     targets: [
         // Structures shared by the kernel programs and the agent, and the embedded BPF object.
         .target(name: "CMeshABI", path: "bpf/abi"),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
 
         // Kernel plumbing without project nouns.
@@ -96,7 +98,14 @@ let package = Package(
         layer("MeshJournal", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
         layer(
             "MeshKubernetes",
-            ["MeshModel", "MeshStore", "MeshPolicy", .product(name: "Yams", package: "Yams")]),
+            [
+                "MeshModel", "MeshStore", "MeshPolicy", "MeshLease", log,
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOHTTPCompression", package: "swift-nio-extras"),
+            ] + nio),
         layer("MeshDatapath", ["MeshModel", "MeshStore", "MeshReconciler", "BPF", "CMeshABI"]),
         layer("MeshEndpoints", ["MeshModel", "Netlink"]),
         layer(
@@ -137,7 +146,8 @@ let package = Package(
         .executableTarget(
             name: "weft",
             dependencies: [
-                "MeshModel", "MeshTrust", "MeshAdmin", "MeshAgent", "MeshLab", arguments,
+                "MeshModel", "MeshTrust", "MeshAdmin", "MeshAgent", "MeshLab", "BPF", "CZlib",
+                arguments,
             ],
             swiftSettings: strict),
 
@@ -174,6 +184,20 @@ let package = Package(
             path: "Tests/PolicyChurn",
             swiftSettings: strict),
 
+        // An API server as recordings show one, in memory, with the faults of a real one.
+        .target(
+            name: "APIServerDouble",
+            dependencies: [
+                "MeshModel", "MeshKubernetes", log, lifecycle, crypto,
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdHTTP2", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ] + nio + x509,
+            path: "Tests/APIServerDouble",
+            exclude: ["Recordings"],
+            swiftSettings: strict),
+
         // A network namespace for one test.
         .target(
             name: "KernelTestSupport", path: "Tests/KernelTestSupport", swiftSettings: strict),
@@ -195,7 +219,11 @@ let package = Package(
         tests("MeshMembershipTests", ["MeshModel", "MeshMembership", "MeshSimulation"]),
         tests("MeshPolicyTests", ["MeshModel", "MeshPolicy", "MeshKubernetes"]),
         tests(
-            "MeshKubernetesTests", ["MeshModel", "MeshStore", "MeshPolicy", "MeshKubernetes"]),
+            "MeshKubernetesTests",
+            [
+                "MeshModel", "MeshStore", "MeshPolicy", "MeshKubernetes", "MeshLease",
+                "MeshSimulation", "APIServerDouble", log,
+            ]),
         tests("MeshTrustTests", ["MeshModel", "MeshTrust", "TrustForgery", crypto] + x509),
         tests(
             "MeshTransportTests",
@@ -253,7 +281,7 @@ let package = Package(
             [
                 "MeshModel", "MeshStore", "MeshReconciler", "MeshReachability", "MeshReplication",
                 "MeshKubernetes", "MeshDatapath", "MeshTransport", "MeshLease", "MeshEtcd",
-                "MeshAgent", crypto,
+                "MeshAgent", "APIServerDouble", log, crypto,
             ]),
         tests(
             "LabTests",

@@ -52,36 +52,20 @@ public struct AdminClient: Sendable {
         try await get("/v1/services/\(segment(object.namespace))/\(segment(object.name))")
     }
 
+    /// An answer as it came, whatever the agent's version.
+    ///
+    /// - Parameter path: `/v1/status`
+    public func document(_ path: String) async throws -> [UInt8] { try await exchange(path) }
+
     /// Prometheus' text format.
     public func metrics() async throws -> String {
         String(decoding: try await exchange("/metrics"), as: UTF8.self)
     }
 
-    /// Recent flows, oldest first; with `follow`, then those to come until the caller stops or the
-    /// agent goes away. `body` gets each as it arrives.
-    public func flows(
-        follow: Bool, isolation: isolated (any Actor)? = #isolation,
-        _ body: (Flow) async throws -> Void
-    ) async throws {
-        let path = follow ? "/v1/flows?follow=1" : "/v1/flows"
-        let response = try await send(path, .GET, nil)
-        var lines = LineSplitter()
-        do {
-            for try await chunk in response.body {
-                for line in lines.split(chunk.readableBytesView) {
-                    try await body(try decode(Flow.self, from: line, path))
-                }
-            }
-        } catch {
-            throw translate(error)
-        }
-    }
-
     /// Attaches a workload to the agent's node; needs the administration socket.
     public func attach(_ request: AttachRequest) async throws -> EndpointStatus {
         let path = "/v1/endpoints"
-        return try decode(
-            EndpointStatus.self, from: try await exchange(path, .POST, adminJSON(request)), path)
+        return try await ask(path, .POST, adminJSON(request))
     }
 
     /// Detaches a workload from the agent's node; needs the administration socket.
@@ -111,8 +95,7 @@ public struct AdminClient: Sendable {
     /// Has a node's key certified; needs the administration socket.
     public func certify(_ request: CertifyRequest) async throws -> CertifyAnswer {
         let path = "/v1/ca/certificates"
-        return try decode(
-            CertifyAnswer.self, from: try await exchange(path, .POST, adminJSON(request)), path)
+        return try await ask(path, .POST, adminJSON(request))
     }
 
     /// How far the agent's node is with leaving its cluster.
@@ -121,8 +104,7 @@ public struct AdminClient: Sendable {
     /// Begins to leave the cluster, or stays after all; needs the administration socket.
     public func depart(_ request: DepartureRequest) async throws -> DepartureStatus {
         let path = "/v1/node/departure"
-        return try decode(
-            DepartureStatus.self, from: try await exchange(path, .POST, adminJSON(request)), path)
+        return try await ask(path, .POST, adminJSON(request))
     }
 
     /// The node's gossip keys, the newest last.
@@ -133,8 +115,7 @@ public struct AdminClient: Sendable {
     /// Gives the node's gossip key a successor; needs the administration socket.
     public func rotateGossipKey() async throws -> [GossipKeyStatus] {
         let path = "/v1/node/gossip-keys"
-        return try decode(
-            [GossipKeyStatus].self, from: try await exchange(path, .POST, []), path)
+        return try await ask(path, .POST, [])
     }
 }
 
@@ -156,20 +137,30 @@ extension AdminClient {
     ]
 
     func get<Answer: Decodable>(_ path: String) async throws -> Answer {
-        try decode(Answer.self, from: try await exchange(path), path)
+        try await ask(path)
     }
 
     func post<Answer: Decodable>(
         _ path: String, _ body: some Encodable
     ) async throws -> Answer {
-        try decode(
-            Answer.self, from: try await exchange(path, .POST, adminJSON(body)), path)
+        try await ask(path, .POST, adminJSON(body))
+    }
+
+    func ask<Answer: Decodable>(
+        _ path: String, _ method: HTTPMethod = .GET, _ body: [UInt8]? = nil
+    ) async throws -> Answer {
+        let response = try await send(path, method, body)
+        return try decode(
+            Answer.self, from: try await collect(response), path, by: response)
     }
 
     func exchange(
         _ path: String, _ method: HTTPMethod = .GET, _ body: [UInt8]? = nil
     ) async throws -> [UInt8] {
-        let response = try await send(path, method, body)
+        try await collect(try await send(path, method, body))
+    }
+
+    private func collect(_ response: HTTPClientResponse) async throws -> [UInt8] {
         do {
             let answer = try await response.body.collect(upTo: Self.answerBytesMaximum)
             return Array(answer.readableBytesView)
@@ -179,7 +170,7 @@ extension AdminClient {
     }
 
     /// The response of a request that succeeded, its body yet to be read.
-    private func send(
+    func send(
         _ path: String, _ method: HTTPMethod, _ body: [UInt8]?
     ) async throws -> HTTPClientResponse {
         var request = HTTPClientRequest(url: "http+unix://\(segment(socketPath))\(path)")
@@ -193,33 +184,68 @@ extension AdminClient {
         do {
             response = try await Self.http.execute(
                 request, timeout: .nanoseconds(timeout.nanoseconds))
+            try checkIsAgent(response)
             if (200..<300).contains(response.status.code) { return response }
             fault = try await response.body.collect(upTo: AdminServer.requestBytesMaximum)
         } catch {
             throw translate(error)
         }
-        throw try decode(AdminFault.self, from: Array(fault.readableBytesView), path)
+        let said = try decode(
+            AdminFault.self, from: Array(fault.readableBytesView), path, by: response)
+        if said.isUnknownRoute(method.rawValue, path) {
+            throw AdminClientError.otherVersion(
+                agent: version(of: response), question: question(path),
+                reason: "it knows of no such thing")
+        }
+        throw said
     }
 
     func decode<Answer: Decodable>(
-        _: Answer.Type, from bytes: [UInt8], _ path: String
+        _: Answer.Type, from bytes: [UInt8], _ path: String, by response: HTTPClientResponse
     ) throws -> Answer {
         do {
             return try JSONDecoder().decode(Answer.self, from: Data(bytes))
         } catch {
-            throw AdminClientError.incomprehensible(path: path, reason: "\(error)")
+            throw AdminClientError.otherVersion(
+                agent: version(of: response), question: question(path),
+                reason: "its answer makes no sense here (\(error))")
         }
     }
 
-    private func translate(_ error: any Error) -> any Error {
+    /// - Throws: ``AdminClientError`` `.notAnAgent` for an answer that doesn't say it is an agent's.
+    private func checkIsAgent(_ response: HTTPClientResponse) throws {
+        let server = response.headers.first(name: "server")
+        guard server?.split(separator: "/").first != Substring(AdminServer.programName) else {
+            return
+        }
+        throw AdminClientError.notAnAgent(
+            socket: socketPath, reason: server.map { "it is '\($0)'" } ?? "it doesn't say its name")
+    }
+
+    /// `weftd/0.1.0`; agents before that said `weftd` alone.
+    private func version(of response: HTTPClientResponse) -> String? {
+        let server = response.headers.first(name: "server")?.split(separator: "/") ?? []
+        return server.count == 2 ? String(server[1]) : nil
+    }
+
+    /// A path without what was asked with it.
+    private func question(_ path: String) -> String {
+        path.split(separator: "?").first.map(String.init) ?? path
+    }
+
+    func translate(_ error: any Error) -> any Error {
         switch error {
         case let error as IOError where error.errnoCode == EACCES || error.errnoCode == EPERM:
             AdminClientError.permissionDenied(socket: socketPath)
         case let error as IOError:
-            AdminClientError.unreachable(
-                socket: socketPath, reason: String(cString: strerror(error.errnoCode)))
+            AdminClientError.unreachable(socket: socketPath, reason: sentence(error.errnoCode))
         case let error as HTTPClientError where Self.timeouts.contains(error):
             AdminClientError.timedOut(socket: socketPath, seconds: timeout.seconds)
+        case is HTTPParserError:
+            AdminClientError.notAnAgent(socket: socketPath, reason: "it doesn't speak HTTP")
+        case let error as HTTPClientError where error == .remoteConnectionClosed:
+            AdminClientError.unreachable(
+                socket: socketPath, reason: "whoever listens there hung up")
         case let error as HTTPClientError:
             AdminClientError.unreachable(socket: socketPath, reason: "\(error)")
         case let error as ChannelError:
@@ -231,6 +257,23 @@ extension AdminClient {
         default:
             error
         }
+    }
+
+    private func sentence(_ code: CInt) -> String {
+        switch code {
+        case ENOENT: "there is no such socket"
+        case ECONNREFUSED: "nobody listens there any more"
+        default: String(cString: strerror(code))
+        }
+    }
+}
+
+extension AdminFault {
+    /// Said by an agent that doesn't know the question, and not of a name in it.
+    fileprivate func isUnknownRoute(_ method: String, _ path: String) -> Bool {
+        guard code == .notFound else { return false }
+        let asked = path.split(separator: "?").first.map(String.init) ?? path
+        return message == FaultMiddleware.unknownRoute(method, asked)
     }
 }
 

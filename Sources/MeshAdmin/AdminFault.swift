@@ -50,3 +50,14 @@ extension AdminFault.Code {
 extension AdminFault: CustomStringConvertible {
     public var description: String { hint.map { "\(message) (\($0))" } ?? message }
 }
+
+extension AdminFault {
+    /// `notFound`, with the name that was meant where one is near.
+    public init(
+        unknown kind: String, _ name: String, among names: some Sequence<String>,
+        hint: String? = nil
+    ) {
+        let meant = nearest(name, among: names).map { "; did you mean \($0)?" } ?? ""
+        self.init(.notFound, "there is no \(kind) \(name)\(meant)", hint: hint)
+    }
+}

@@ -7,7 +7,7 @@ public import MeshModel
 /// Every method may throw an ``AdminFault``, which the client gets as it is; any other error becomes
 /// `internalError` with the error's text and is logged.
 public protocol AdminProvider: JoiningProvider, RotationProvider, PolicyProvider,
-    ConfigurationProvider, PageProvider
+    ConfigurationProvider, PageProvider, FlowStoryProvider
 {
     func status() async throws -> AgentStatus
     func clusters() async throws -> [ClusterStatus]
@@ -24,9 +24,9 @@ public protocol AdminProvider: JoiningProvider, RotationProvider, PolicyProvider
     func connections() async throws -> [ConnectionEntry]
     func metrics() async throws -> [MetricFamily]
 
-    /// Recent flows, oldest first; with `follow`, then those to come until the reader goes away.
-    /// ``FlowHub`` is an implementation.
-    func flows(follow: Bool) async throws -> AsyncStream<Flow>
+    /// Recent flows, oldest first; where it is to follow, then those to come until the reader goes
+    /// away. Lines are asked for one by one, as fast as the reader takes them.
+    func flows(_ question: FlowQuestion) async throws -> AsyncStream<FlowLine>
 
     /// Attaches a workload, returning when it is reachable. Attaching what is attached the same way
     /// already succeeds.

@@ -47,17 +47,21 @@ private func addReading(_ provider: any AdminProvider, to router: Router<BasicRe
         return try json(
             try await untilShutdown { try await provider.why(cluster: cluster, node: node) })
     }
+    addFlowStory(provider, to: router)
     router.answer("/v1/node/departure") { try await provider.departure() }
     router.answer("/v1/node/gossip-keys") { try await provider.gossipKeys() }
     router.answer("/v1/services") { try await provider.services() }
     router.get("/v1/services/{namespace}/{name}") { _, context in
         let object = try objectName(context)
-        let frontends = try await untilShutdown { try await provider.services() }.filter {
+        let services = try await untilShutdown { try await provider.services() }
+        let frontends = services.filter {
             $0.namespace == object.namespace && $0.name == object.name
         }
         guard !frontends.isEmpty else {
             throw AdminFault(
-                .notFound, "there is no service \(object)", hint: "weft service list shows them")
+                unknown: "service", "\(object)",
+                among: Set(services.map { "\($0.namespace)/\($0.name)" }),
+                hint: "weft service list shows them")
         }
         return try json(frontends)
     }
@@ -70,10 +74,7 @@ private func addReading(_ provider: any AdminProvider, to router: Router<BasicRe
     router.answer("/v1/bpf/maps") { try await provider.maps() }
     router.answer("/v1/bpf/services") { try await provider.kernelServices() }
     router.answer("/v1/bpf/connections") { try await provider.connections() }
-    router.get("/v1/flows") { request, _ in
-        let follow = request.uri.queryParameters["follow"] == "1"
-        return flowResponse(request, try await provider.flows(follow: follow))
-    }
+    addFlows(provider, to: router)
 }
 
 private func addAdministration(
@@ -155,24 +156,6 @@ func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> 
     Response(
         status: status, headers: [.contentType: "application/json"],
         body: ResponseBody(byteBuffer: ByteBuffer(bytes: try adminJSON(value))))
-}
-
-/// One JSON object a line, each sent at once, until the stream ends or the reader goes away.
-private func flowResponse(_ request: Request, _ flows: AsyncStream<Flow>) -> Response {
-    Response(
-        status: .ok,
-        // Who watches a connection for its end can't take another request from it.
-        headers: [.contentType: "application/x-ndjson", .connection: "close"],
-        body: ResponseBody { writer in
-            // Without watching the connection a quiet stream would outlive its reader for ever.
-            try await request.body.consumeWithCancellationOnInboundClose { _ in
-                for await flow in flows.cancelOnGracefulShutdown() {
-                    try await writer.write(
-                        ByteBuffer(bytes: try adminJSON(flow) + [UInt8(ascii: "\n")]))
-                }
-            }
-            try await writer.finish(nil)
-        })
 }
 
 func body<Body: Decodable>(_: Body.Type, of request: Request) async throws -> Body {

@@ -48,6 +48,9 @@ public struct AdminServer: Service {
     /// A connection that asks nothing for this long is closed.
     static let idleTimeout = TimeAmount.seconds(60)
     static let headerBytesMaximum = 16 << 10
+    /// How every answer says whose it is.
+    static let programName = "weftd"
+    static let serverName = "\(programName)/\(weftVersion)"
 
     private let provider: any AdminProvider
     private let configuration: Configuration
@@ -135,7 +138,7 @@ public struct AdminServer: Service {
 
     private static func listener(_ address: BindAddress) -> ApplicationConfiguration {
         ApplicationConfiguration(
-            address: address, serverName: "weftd",
+            address: address, serverName: serverName,
             availableConnectionsDelegate: MaximumAvailableConnections(connectionsMaximum))
     }
 }

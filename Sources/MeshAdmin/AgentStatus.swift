@@ -31,6 +31,8 @@ public struct AgentStatus: Codable, Hashable, Sendable {
     public var links: [LinkStatus]
     /// What peers sent and this node didn't take, since its start.
     public var rejections: [RejectionStatus]
+    /// What is watched at an API server; empty without one.
+    public var sources: [SourceStatus]
     public var manifestProblems: [ManifestProblem]
     /// Kinds of objects in the folder that this version has no use for.
     public var ignoredKinds: [IgnoredKind]
@@ -41,8 +43,8 @@ public struct AgentStatus: Codable, Hashable, Sendable {
         version: String, cluster: ClusterReference, node: String, health: HealthSummary,
         uptimeSeconds: Double, memoryBytes: UInt64, isDraining: Bool, publisher: PublisherStatus,
         ledgers: [LedgerStatus], peers: [ClusterReference], links: [LinkStatus],
-        rejections: [RejectionStatus] = [], manifestProblems: [ManifestProblem],
-        ignoredKinds: [IgnoredKind], warnings: [String]
+        rejections: [RejectionStatus] = [], sources: [SourceStatus] = [],
+        manifestProblems: [ManifestProblem], ignoredKinds: [IgnoredKind], warnings: [String]
     ) {
         self.version = version
         self.cluster = cluster
@@ -56,9 +58,42 @@ public struct AgentStatus: Codable, Hashable, Sendable {
         self.peers = peers
         self.links = links
         self.rejections = rejections
+        self.sources = sources
         self.manifestProblems = manifestProblems
         self.ignoredKinds = ignoredKinds
         self.warnings = warnings
+    }
+}
+
+/// A watch of an API server.
+public struct SourceStatus: Codable, Hashable, Sendable {
+    public enum State: String, Codable, Sendable, CaseIterable {
+        /// Never listed yet.
+        case connecting
+        case synced
+        /// Doesn't hear of changes: what was last known stays in force.
+        case stale
+        /// The API server doesn't have the resource.
+        case absent
+    }
+
+    /// As operators write it: `endpointslices.discovery.k8s.io`.
+    public var resource: String
+    public var state: State
+    public var sinceSeconds: Double
+    public var objects: Int
+    /// Of the last attempt that failed, until one succeeds.
+    public var lastError: String?
+
+    public init(
+        resource: String, state: State, sinceSeconds: Double, objects: Int,
+        lastError: String? = nil
+    ) {
+        self.resource = resource
+        self.state = state
+        self.sinceSeconds = sinceSeconds
+        self.objects = objects
+        self.lastError = lastError
     }
 }
 

@@ -16,7 +16,8 @@ struct FaultMiddleware: RouterMiddleware {
             return try answer(fault)
         } catch let error as HTTPError where error.status == .notFound {
             return try answer(
-                AdminFault(.notFound, "there is no \(request.method) \(request.uri.path)"))
+                AdminFault(
+                    .notFound, Self.unknownRoute("\(request.method)", request.uri.path)))
         } catch let error as HTTPError {
             return try answer(AdminFault(.invalidRequest, error.body ?? error.status.reasonPhrase))
         } catch {
@@ -25,6 +26,11 @@ struct FaultMiddleware: RouterMiddleware {
                 metadata: ["request.path": "\(request.uri.path)", "error": "\(error)"])
             return try answer(AdminFault(.internalError, "\(error)", hint: "see the agent's log"))
         }
+    }
+
+    /// By which a client tells that it asks an agent of another version: it must not change.
+    static func unknownRoute(_ method: String, _ path: String) -> String {
+        "there is no \(method) \(path)"
     }
 
     private func answer(_ fault: AdminFault) throws -> Response {

@@ -2,7 +2,7 @@
 
 /// Something that happened to a connection: a line of `GET /v1/flows`.
 public struct Flow: Codable, Hashable, Sendable {
-    public enum Kind: String, Codable, Sendable {
+    public enum Kind: String, Codable, Sendable, CaseIterable {
         case opened, closed, denied, dropped
         /// Answered with a reset because the other side's cluster or node is gone.
         case reset
@@ -10,12 +10,14 @@ public struct Flow: Codable, Hashable, Sendable {
         case audited
     }
 
-    public enum Verdict: String, Codable, Sendable {
+    public enum Verdict: String, Codable, Sendable, CaseIterable {
         case forwarded, denied, dropped
     }
 
     /// Milliseconds since 1970-01-01T00:00Z.
     public var timeUnixMilliseconds: Int64
+    /// `CLUSTER/NODE` of the node that saw it; nil from agents that don't say.
+    public var node: String?
     public var type: Kind
     public var verdict: Verdict
     public var transport: String
@@ -32,11 +34,12 @@ public struct Flow: Codable, Hashable, Sendable {
     public var bytes: UInt64
 
     public init(
-        timeUnixMilliseconds: Int64, type: Kind, verdict: Verdict, transport: String,
-        source: FlowPeer, destination: FlowPeer, frontend: String? = nil, reason: String? = nil,
-        policy: String? = nil, packets: UInt64, bytes: UInt64
+        timeUnixMilliseconds: Int64, node: String? = nil, type: Kind, verdict: Verdict,
+        transport: String, source: FlowPeer, destination: FlowPeer, frontend: String? = nil,
+        reason: String? = nil, policy: String? = nil, packets: UInt64, bytes: UInt64
     ) {
         self.timeUnixMilliseconds = timeUnixMilliseconds
+        self.node = node
         self.type = type
         self.verdict = verdict
         self.transport = transport
@@ -59,12 +62,16 @@ public struct FlowPeer: Codable, Hashable, Sendable {
     public var name: String?
     /// Name of the cluster; nil outside the mesh.
     public var cluster: String?
-    /// Of its identity, where policies decided against the flow.
+    /// Of its identity, where that is known.
     public var labels: [String: String]?
+    /// `NAMESPACE/NAME` of the service that was asked for, or that it is a backend of; of several the
+    /// first by name.
+    public var service: String?
 
     public init(
         address: String, port: UInt16, identity: UInt32, namespace: String? = nil,
-        name: String? = nil, cluster: String? = nil, labels: [String: String]? = nil
+        name: String? = nil, cluster: String? = nil, labels: [String: String]? = nil,
+        service: String? = nil
     ) {
         self.address = address
         self.port = port
@@ -73,5 +80,6 @@ public struct FlowPeer: Codable, Hashable, Sendable {
         self.name = name
         self.cluster = cluster
         self.labels = labels
+        self.service = service
     }
 }

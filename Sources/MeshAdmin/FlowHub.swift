@@ -2,69 +2,64 @@
 
 import Synchronization
 
-/// Hands flows to everybody who reads them and keeps the most recent ones. An agent that names
-/// addresses only for those who read has `Element` be the kernel's event instead of ``Flow``.
+/// Keeps the most recent flows for everybody who reads them, each at a pace of their own. An agent
+/// that names addresses only for those who read has `Element` be the kernel's event instead of
+/// ``Flow``.
 ///
-/// Bounded on every side: a slow reader loses its oldest flows, never the agent its memory.
+/// Its memory is bounded whatever the readers do: who comes too late is told how many are gone.
 public final class FlowHub<Element: Sendable>: Sendable {
-    /// Flows kept for those who come later.
-    public static var historyMaximum: Int { 1024 }
-    /// Flows waiting for one reader.
-    public static var readerBufferMaximum: Int { 4096 }
+    /// Flows that are kept: 0.2 s of 20,000 a second.
+    public static var historyMaximum: Int { 4096 }
+
+    /// What a reader gets.
+    public struct News: Sendable {
+        /// Oldest first.
+        public let flows: [Element]
+        /// Where to go on.
+        public let position: UInt64
+        /// Flows after the position asked for that are gone.
+        public let lost: UInt64
+    }
 
     private struct State {
         var history: [Element] = []
-        /// Where the oldest flow of a full history is.
-        var oldest = 0
-        var readers: [UInt64: AsyncStream<Element>.Continuation] = [:]
-        var nextReader: UInt64 = 0
-        var lost: UInt64 = 0
+        /// Flows there have been in all.
+        var total: UInt64 = 0
     }
 
     private let state = Mutex(State())
 
     public init() {}
 
-    /// Flows that readers didn't get because they were slow.
-    public var lost: UInt64 { state.withLock { $0.lost } }
+    /// Where those who want nothing of the past begin.
+    public var position: UInt64 { state.withLock { $0.total } }
 
-    var readers: Int { state.withLock { $0.readers.count } }
-
-    public func publish(_ flow: Element) {
+    /// - Complexity: one lock for all of them.
+    public func publish(_ flows: some Sequence<Element>) {
         state.withLock { state in
-            if state.history.count < Self.historyMaximum {
-                state.history.append(flow)
-            } else {
-                state.history[state.oldest] = flow
-                state.oldest = (state.oldest + 1) % Self.historyMaximum
-            }
-            for reader in state.readers.values {
-                if case .dropped = reader.yield(flow) { state.lost += 1 }
+            for flow in flows {
+                if state.history.count < Self.historyMaximum {
+                    state.history.append(flow)
+                } else {
+                    state.history[Int(state.total % UInt64(Self.historyMaximum))] = flow
+                }
+                state.total += 1
             }
         }
     }
 
-    /// The kept flows, oldest first; with `follow`, then every flow to come until the stream is
-    /// dropped.
-    public func flows(follow: Bool) -> AsyncStream<Element> {
-        let (stream, continuation) = AsyncStream.makeStream(
-            of: Element.self, bufferingPolicy: .bufferingNewest(Self.readerBufferMaximum))
-        let reader: UInt64? = state.withLock { state in
-            for index in state.history.indices {
-                continuation.yield(state.history[(state.oldest + index) % state.history.count])
-            }
-            guard follow else { return nil }
-            state.nextReader += 1
-            state.readers[state.nextReader] = continuation
-            return state.nextReader
+    /// Flows after the first `position` there have been, the oldest of those that are kept; nil: all
+    /// that are kept. A position of an earlier life counts as nil.
+    public func news(after position: UInt64?, atMost limit: Int = historyMaximum) -> News {
+        state.withLock { state in
+            let oldest = state.total - UInt64(state.history.count)
+            let wanted = position.flatMap { $0 <= state.total ? $0 : nil } ?? oldest
+            let first = max(wanted, oldest)
+            let end = min(state.total, first + UInt64(max(limit, 0)))
+            return News(
+                flows: (first..<end).map {
+                    state.history[Int($0 % UInt64(Self.historyMaximum))]
+                }, position: end, lost: first - wanted)
         }
-        if let reader {
-            continuation.onTermination = { [weak self] _ in
-                self?.state.withLock { $0.readers[reader] = nil }
-            }
-        } else {
-            continuation.finish()
-        }
-        return stream
     }
 }

@@ -16,6 +16,10 @@ public struct MetricFamily: Hashable, Sendable {
         public let value: Value
 
         public init(_ value: Double, _ labels: String...) {
+            self.init(value, labels)
+        }
+
+        public init(_ value: Double, _ labels: [String]) {
             self.init(value: .number(value), labels: labels)
         }
 

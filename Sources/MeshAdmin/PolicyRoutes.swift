@@ -63,8 +63,7 @@ extension AdminClient {
     /// - Parameter manifest: at most 4 MiB of YAML or JSON.
     public func checkPolicies(_ manifest: [UInt8]) async throws -> PolicyCheckAnswer {
         let path = "/v1/policies/check"
-        return try decode(
-            PolicyCheckAnswer.self, from: try await exchange(path, .POST, manifest), path)
+        return try await ask(path, .POST, manifest)
     }
 
     /// See ``PolicyProvider/trace(from:to:traffic:)``.

@@ -63,60 +63,12 @@ extension AdminBridge {
         return flags.contains(.replied) ? .established : .opening
     }
 
-    func flow(
-        _ event: FlowEvent, _ tables: MeshTables, _ names: inout EndpointNames
-    ) async -> Flow {
-        let ago = Instant.monotonicNow - Instant(nanoseconds: event.nanoseconds)
-        let kind: Flow.Kind =
-            switch event.kind {
-            case .opened: .opened
-            case .closed: .closed
-            case .denied: .denied
-            case .dropped: .dropped
-            case .reset: .reset
-            case .audited: .audited
-            }
-        let verdict: Flow.Verdict =
-            switch event.kind {
-            case .opened, .closed, .audited: .forwarded
-            case .denied: .denied
-            case .dropped, .reset: .dropped
-            }
-        return Flow(
-            timeUnixMilliseconds: Int64(realTimeNanoseconds() / 1_000_000)
-                - ago.nanoseconds / 1_000_000,
-            type: kind, verdict: verdict, transport: transportName(event.transport),
-            source: await peer(event.source, tables, &names, labelled: event.policy != nil),
-            destination: await peer(
-                event.destination, tables, &names, labelled: event.policy != nil),
-            frontend: event.frontend.map(socketText), reason: event.reason?.label,
-            policy: await explanation(of: event.policy),
-            packets: event.packets, bytes: event.bytes)
-    }
-
-    private func peer(
-        _ side: FlowSide, _ tables: MeshTables, _ names: inout EndpointNames, labelled: Bool
-    ) async -> FlowPeer {
-        let endpoint = tables.endpoints[side.at.address]
-        var object: ObjectName?
-        if let endpoint {
-            object = await names.name(of: endpoint) {
-                await state.core.synchroniser.replica(of: $0)
-            }
-        }
-        return FlowPeer(
-            address: "\(side.at.address)", port: side.at.port, identity: side.identity.rawValue,
-            namespace: object?.namespace, name: object?.name,
-            cluster: endpoint.map { reference($0.node.cluster, tables).name },
-            labels: labelled ? tables.identities[side.identity]?.labels : nil)
-    }
-
-    private func socketText(_ side: FlowAddress) -> String {
+    func socketText(_ side: FlowAddress) -> String {
         side.address.isIPv4 ? "\(side.address):\(side.port)" : "[\(side.address)]:\(side.port)"
     }
 
     /// IP protocol numbers, as Kubernetes and tcpdump write them.
-    private func transportName(_ number: UInt8) -> String {
+    func transportName(_ number: UInt8) -> String {
         switch number {
         case 1: "ICMP"
         case 58: "ICMPv6"

@@ -26,9 +26,9 @@ extension AdminBridge {
             history.entries, total: told, after: position?.beliefs, atMost: PageNews.maximum)
         let refused = ledger.refusals(after: position?.refusals, atMost: PageNews.maximum)
         let tables = store.snapshot()
-        var names = EndpointNames()
+        var names = FlowNames()
         var flows: [Flow] = []
-        for event in refused.events { flows.append(await flow(event, tables, &names)) }
+        for event in refused.events { flows.append(await flow(event, &names)) }
         return PageNews(
             position: .init(beliefs: told, refusals: refused.position),
             beliefs: beliefs.entries.map { entry in

@@ -46,12 +46,15 @@ extension AdminBridge {
         reasons += await mesh.problems
         let failing = await reconciliation.failures
         reasons += failing
+        let sources = await sourceStatus()
+        reasons += Self.reasons(of: sources)
         if !core.isComplete { reasons.append("not every cluster's state has arrived yet") }
         let leaving =
             core.departure.phase != .serving && core.isOpen
             ? ["this node leaves its cluster, and publishes for it until another node can"] : []
         let warnings =
-            leaving + core.reportConflicts + core.tables.serviceProblems
+            leaving + core.reportConflicts
+            + Self.podConflicts(manifests.pods, await state.pods) + core.tables.serviceProblems
             + core.refusals.values.flatMap(\.values).sorted()
         return AgentStatus(
             version: weftVersion,
@@ -96,7 +99,8 @@ extension AdminBridge {
                     } ?? "-",
                     reason: key.reason, messages: count)
             },
-            manifestProblems: manifests.problems.map {
+            sources: sources,
+            manifestProblems: (manifests.problems + (await objects?.problems ?? [])).map {
                 MeshAdmin.ManifestProblem(
                     file: $0.file, line: $0.line == 0 ? nil : $0.line, message: $0.message)
             },
@@ -112,31 +116,30 @@ extension AdminBridge {
         let since = await health.verdictSince
         let reports = await health.freshReports(at: .monotonicNow)
         let capacities = await health.capacities
-        let frontends = tables.frontends.rows
-        let endpoints = tables.endpoints.census { $0.node.cluster }
-        let rows = tables.clusters.rows.map { row in
-            let word = datapath.clusterWord(row.id)
-            let position = core.synchroniser.head(of: row.id)?.position ?? .origin
-            let paths = reports.flatMap { report in
-                report.paths.filter { $0.remote.cluster == row.id }.map { path in
+        var paths: [ClusterID: [MeshAdmin.PathStatus]] = [:]
+        for report in reports {
+            for path in report.paths {
+                paths[path.remote.cluster, default: []].append(
                     PathStatus(
                         localRelay: report.relay, remoteNode: path.remote.name,
                         state: name(of: path.state),
                         rttMilliseconds: path.roundTrip.map { $0.seconds * 1000 },
                         lastBeatSeconds: path.silence?.seconds,
-                        overlay: Self.overlay(of: path))
-                }
+                        overlay: Self.overlay(of: path)))
             }
+        }
+        let census = ClusterCensus(tables)
+        let rows = tables.clusters.rows.map { row in
+            let word = datapath.clusterWord(row.id)
+            let position = core.synchroniser.head(of: row.id)?.position ?? .origin
             return ClusterStatus(
                 name: row.name.rawValue, id: row.id.rawValue, isLocal: row.isLocal,
                 verdict: VerdictName(word.verdict ?? .unknown), sinceSeconds: age(since[row.id]),
-                weight: word.weight, generation: word.generation, paths: paths,
+                weight: word.weight, generation: word.generation, paths: paths[row.id] ?? [],
                 epoch: position.epoch, revision: position.revision,
-                nodes: tables.nodes.rows.count { $0.id.cluster == row.id },
-                services: Set(
-                    frontends.filter { $0.slices.contains { $0.cluster == row.id } }.map(\.service)
-                ).count,
-                endpoints: endpoints[row.id] ?? 0,
+                nodes: census.nodes[row.id] ?? 0,
+                services: census.services[row.id]?.count ?? 0,
+                endpoints: census.endpoints[row.id] ?? 0,
                 capacity: capacities[row.id].map { workload, share in
                     CapacityStatus(
                         capacity: workload.capacity, spare: workload.spare, weightShare: share)
@@ -149,8 +152,7 @@ extension AdminBridge {
         guard let status = try await clusters().first(where: { $0.name == cluster }),
             let id = ClusterID(rawValue: status.id)
         else {
-            throw AdminFault(
-                .notFound, "there is no cluster \(cluster)", hint: "weft cluster list shows them")
+            throw AdminFault.unknownCluster(cluster, store.snapshot())
         }
         let history = await health.history.entries.filter { entry in
             entry.cluster == nil
@@ -173,10 +175,11 @@ extension AdminBridge {
                 hearsay: hearsay, membership: nil,
                 paths: status.paths, events: history)
         }
-        let known = try await nodes().first { $0.cluster.name == cluster && $0.name == node }
-        guard let known else {
+        let there = try await nodes().filter { $0.cluster.name == cluster }
+        guard let known = there.first(where: { $0.name == node }) else {
             throw AdminFault(
-                .notFound, "there is no node \(cluster)/\(node)", hint: "weft node list shows them")
+                unknown: "node", node, among: there.map(\.name),
+                hint: "weft node list shows them")
         }
         return HealthStory(
             subject: "\(cluster)/\(node)", verdict: known.verdict,

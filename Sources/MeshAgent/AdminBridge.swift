@@ -21,6 +21,8 @@ struct AdminBridge: AdminProvider {
     let datapath: any Datapath
     let endpointManager: EndpointManager
     let state: StateService
+    /// Nil without an API server.
+    let objects: ObjectService?
     let health: HealthService
     let backends: BackendHealthService
     let trust: TrustService
@@ -35,6 +37,9 @@ struct AdminBridge: AdminProvider {
     let statistics: TransportStatistics
     let hub: FlowHub<FlowEvent>
     let ledger: FlowLedger
+    let exchange: FlowExchange
+    let services = ServiceIndex()
+    let readerLosses = FlowLosses()
     let socket: DatagramSocket
     let following: ConfigurationService
     let census: MapCensus
@@ -77,8 +82,14 @@ struct AdminBridge: AdminProvider {
 
     func services() async throws -> [ServiceStatus] {
         let tables = store.snapshot()
+        return await statuses(of: tables.frontends.entries, tables)
+    }
+
+    func statuses(
+        of entries: [TableEntry<ServiceFrontend>], _ tables: MeshTables
+    ) async -> [ServiceStatus] {
         let affinities = await state.core.tables.affinities
-        return tables.frontends.entries.map { entry in
+        return entries.map { entry in
             let frontend = entry.row
             let (state, reason) = realisation(entry.status)
             return ServiceStatus(
@@ -133,7 +144,7 @@ struct AdminBridge: AdminProvider {
     }
 
     /// Rows by endpoint. Names of other clusters' endpoints stand in their ledgers only.
-    private func endpointRows(_ tables: MeshTables) async -> [EndpointID: [EndpointRow]] {
+    func endpointRows(_ tables: MeshTables) async -> [EndpointID: [EndpointRow]] {
         var rows: [EndpointID: [EndpointRow]] = [:]
         tables.endpoints.forEachBlock(of: 1024) { block in
             for row in block {
@@ -173,21 +184,6 @@ struct AdminBridge: AdminProvider {
                 label: reason.label, sentence: reason.sentence, packets: reading.packets,
                 bytes: reading.bytes)
         }
-    }
-
-    func flows(follow: Bool) async throws -> AsyncStream<Flow> {
-        let (stream, continuation) = AsyncStream.makeStream(
-            of: Flow.self, bufferingPolicy: .bufferingNewest(FlowHub<FlowEvent>.readerBufferMaximum)
-        )
-        let task = Task {
-            var names = EndpointNames()
-            for await event in hub.flows(follow: follow) {
-                continuation.yield(await flow(event, store.snapshot(), &names))
-            }
-            continuation.finish()
-        }
-        continuation.onTermination = { _ in task.cancel() }
-        return stream
     }
 
     func attach(_ request: AttachRequest) async throws -> EndpointStatus {

@@ -157,7 +157,8 @@ public enum Agent {
                 configuration: configuration, authority: trust.authority, denials: denials,
                 log: log) : nil
         let etcd = try makeEtcd(configuration, log)
-        let leaseStore = makeLeaseStore(configuration, etcd)
+        let kubernetes = try configuration.kubernetes.map { try KubernetesAccess($0) }
+        let leaseStore = makeLeaseStore(configuration, etcd, kubernetes)
         var core = StateCore(
             configuration: configuration, peers: peers, store: store,
             authorities: try trust.security.ledgerAuthorities(denials: denials.book),
@@ -199,15 +200,23 @@ public enum Agent {
         let capacity = CapacityService(
             file: configuration.capacityFile, health: healthInputs, log: log)
         let ender = FlowEnder(endpoints: endpoints, log: log)
+        let life = UInt64.random(in: 1...(.max))
+        // A question's number is never another one's, whatever was asked before a restart.
+        let exchange = FlowExchange(seed: life >> 1) { _ = links.send($0, on: $1) }
         let (batches, commits) = AsyncStream.makeStream(of: PublishedBatch.self)
         let state = StateService(
             core: core, effects: effects, links: links, socket: socket, folder: folder,
             endpoints: endpoints, health: health, healthInputs: healthInputs, ender: ender,
-            journal: journal, leaseStore: leaseStore,
+            flows: exchange, journal: journal, leaseStore: leaseStore,
             store: configuration.publisher.store == .etcd ? commits : nil, drainFile: drainFile,
             departureFile: departureFile,
             census: ConnectionCensus(datapath: datapath, endpoints: endpoints),
-            authority: authority, log: log)
+            authority: authority, pods: try PodMemory(configuration).pods, log: log)
+        let objects = kubernetes.map { access in
+            ObjectService(
+                settings: access.settings, state: state, memory: PodMemory(configuration),
+                log: log, reflect: access.reflect)
+        }
         let reconciliation = ReconcileService(
             store: store, datapath: datapath,
             policies: PolicyReconciler(
@@ -233,16 +242,19 @@ public enum Agent {
         let following = follow { configuration in
             authority?.nodeLifetimeSeconds = configuration.nodeCertificateSeconds
             await capacity.read(configuration.capacityFile)
-            await mesh.ask(for: configuration.charter)
+            await state.setMembers(configuration.members)
+            await mesh.follow(configuration)
             await reconciliation.renewFlows(configuration.policy.openFlows == .renew)
         }
         let census = MapCensus(datapath: datapath, log: log)
         let bridge = AdminBridge(
             configuration: configuration, startedAt: startedAt, store: store, datapath: datapath,
-            endpointManager: endpoints, state: state, health: health, backends: backends,
+            endpointManager: endpoints, state: state, objects: objects, health: health,
+            backends: backends,
             trust: trustFiles, mesh: mesh, rotation: rotation, denying: denying, links: links,
             authority: authority, reconciliation: reconciliation, statistics: statistics, hub: hub,
-            ledger: ledger, socket: socket, following: following, census: census)
+            ledger: ledger, exchange: exchange, socket: socket, following: following, census: census
+        )
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
@@ -250,13 +262,13 @@ public enum Agent {
                 pagePort: configuration.pagePort),
             logger: log)
         let flows = FlowService(
-            datapath: datapath, hub: hub, ledger: ledger, state: state, log: log)
+            datapath: datapath, hub: hub, ledger: ledger, store: store, state: state, log: log)
         // Stopped from the last to the first: the reader of the links ends with them.
         var services: [any Service] = [
             reconciliation, socket,
             OverlayBeatService(beats: datapath.beats, socket: socket, log: log), health, capacity,
             backends, state, links, denying, trustFiles,
-            mesh, flows, following, census, admin,
+            mesh, flows, FlowAnswering(bridge: bridge, life: life), following, census, admin,
         ]
         if let authority { services.append(authority) }
         if let rotation { services.append(rotation) }
@@ -266,6 +278,13 @@ public enum Agent {
                     configuration: configuration, authority: authority, state: state,
                     links: links, log: log
                 ) { makeCandidacy(configuration, authority, leaseStore) })
+        }
+        if let objects, let kubernetes {
+            services.append(objects)
+            services.append(
+                ExportService(
+                    objects: objects, state: state, cluster: configuration.clusterName, log: log,
+                    write: kubernetes.write))
         }
         if let etcd {
             services.insert(EtcdService(client: etcd), at: 0)
@@ -288,6 +307,7 @@ public enum Agent {
                 "version": "\(weftVersion)",
             ])
         try await group.run()
+        kubernetes?.close()
         try await linkGroup.shutdownGracefully()
         try await healthGroup.shutdownGracefully()
     }
@@ -319,9 +339,10 @@ public enum Agent {
     }
 
     private static func makeLeaseStore(
-        _ configuration: AgentConfiguration, _ etcd: EtcdClient?
+        _ configuration: AgentConfiguration, _ etcd: EtcdClient?, _ kubernetes: KubernetesAccess?
     ) -> (any LeaseStore)? {
         guard configuration.mayPublish else { return nil }
+        if configuration.publisher.lease == .kubernetes { return kubernetes?.leaseStore }
         if let etcd { return EtcdLeaseStore(client: etcd, cluster: configuration.clusterName) }
         let file = DurableFile(path: configuration.paths.state + "/lease")
         return StaticLeaseStore(

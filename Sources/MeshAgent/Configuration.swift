@@ -48,7 +48,7 @@ public struct AgentConfiguration: Sendable {
     public let zone: String
     public let publisher: PublisherConfiguration
     /// Every node of the cluster, this one included, sorted by name.
-    public let members: [Member]
+    public internal(set) var members: [Member]
     public let underlay: Address
     public let underlayInterface: String
     public let podPrefixes: [Prefix]
@@ -73,6 +73,8 @@ public struct AgentConfiguration: Sendable {
     }
 
     public let imports: Imports
+    /// The API server that objects come from beside the folder; nil: the folder alone.
+    public var kubernetes: KubernetesSettings?
     var policy = PolicySettings()
     /// Which labels make an endpoint's identity.
     let identityLabels: IdentityLabels
@@ -156,8 +158,8 @@ extension AgentConfiguration {
         let publisher: PublisherConfiguration
         do throws(PublisherConfiguration.Problem) {
             publisher = try PublisherConfiguration(
-                raw.publisher, etcd: raw.etcd, store: raw.store,
-                members: Set(members.map(\.name)))
+                raw.publisher, etcd: raw.etcd, hasKubernetes: raw.kubernetes != nil,
+                store: raw.store, members: Set(members.map(\.name)))
         } catch {
             throw fail(error.message)
         }
@@ -245,7 +247,10 @@ extension AgentConfiguration {
             flowEvents: raw.flowEvents ?? true, metricsPort: raw.metricsPort,
             pagePort: pagePort == 0 ? nil : pagePort,
             metrics: try MetricsSettings(raw.metrics, file: file),
-            imports: imports, policy: try PolicySettings(raw.policy, file: file),
+            imports: imports,
+            kubernetes: try raw.kubernetes.map { raw throws(ConfigurationError) in
+                try KubernetesSettings(raw, node: node.name, file: file)
+            }, policy: try PolicySettings(raw.policy, file: file),
             identityLabels: identityLabels,
             charter: try raw.charter.map { raw throws(ConfigurationError) in
                 try ClusterCharter(raw, file: file)
@@ -313,6 +318,7 @@ private struct RawConfiguration: Decodable {
     let etcd: RawEtcd?
     let store: String?
     let imports: String?
+    let kubernetes: RawKubernetesSettings?
     let policy: RawPolicySettings?
     let identityLabels: IdentityPatterns?
     let charter: RawCharter?

@@ -13,8 +13,9 @@ struct DurableFile: Sendable {
         }
     }
 
-    static let maximumBytes = 64 * 1024
     let path: String
+    /// Of what is read.
+    var maximumBytes = 64 * 1024
 
     /// - Returns: nil if there is no such file.
     func read() throws(Failure) -> String? {
@@ -22,7 +23,7 @@ struct DurableFile: Sendable {
         if descriptor < 0, errno == ENOENT { return nil }
         guard descriptor >= 0 else { throw failure("open") }
         defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: Self.maximumBytes)
+        var bytes = [UInt8](repeating: 0, count: maximumBytes)
         let count = Glibc.read(descriptor, &bytes, bytes.count)
         guard count >= 0 else { throw failure("read") }
         return String(decoding: bytes.prefix(count), as: UTF8.self)

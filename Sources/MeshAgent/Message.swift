@@ -24,6 +24,11 @@ enum Message: Hashable, Sendable {
     /// What the authority answers. Own cluster only; believed as far as it verifies.
     case certificate(CertificatePurpose, CertificateAnswer)
 
+    /// What flows there were or are. Own cluster only.
+    case flowsAsk(FlowAsk)
+    /// Own cluster only.
+    case flowsAnswer(FlowAnswer)
+
     enum CertificatePurpose: UInt8, Sendable {
         /// The node's own, to talk to others with.
         case node = 1
@@ -121,6 +126,12 @@ extension Message {
             writer.write(
                 String(
                     decoding: reason.utf8.prefix(CertificateAnswer.reasonBytes / 3), as: UTF8.self))
+        case .flowsAsk(let ask):
+            writer.write(UInt8(10))
+            writer.write(ask)
+        case .flowsAnswer(let answer):
+            writer.write(UInt8(11))
+            writer.write(answer)
         }
         return writer.bytes
     }
@@ -157,6 +168,8 @@ extension Message {
             self = .certificate(
                 try reader.readPurpose(),
                 .refused(try reader.readString(max: CertificateAnswer.reasonBytes, "reason")))
+        case 10: self = .flowsAsk(try reader.readFlowAsk())
+        case 11: self = .flowsAnswer(try reader.readFlowAnswer())
         case let kind: throw .invalid("message kind \(kind)")
         }
         try reader.finish()

@@ -13,6 +13,10 @@ struct OwnClusterView {
     /// By node; each holds what that node last reported.
     private var reports: [String: [RecordKey: [UInt8]]] = [:]
     private(set) var usesReports = false
+    /// What the API server says of the whole cluster; nil while this node doesn't ask it.
+    private(set) var objects: [RecordKey: [UInt8]]?
+    /// What it said before and the ledger still has.
+    private var deleted: Set<RecordKey> = []
 
     init(node: String) { self.node = node }
 
@@ -21,6 +25,7 @@ struct OwnClusterView {
         for change in changes {
             guard let key = RecordKey(change.key) else { continue }
             ledger[key] = change.value
+            if change.value == nil { deleted.remove(key) }
             changed.insert(key)
         }
         return changed
@@ -40,18 +45,48 @@ struct OwnClusterView {
             .union(old.keys.filter { records[$0] == nil })
     }
 
+    /// What `reporter` said counts no longer; what the ledger knew of it does.
+    mutating func forget(_ reporter: String) -> Set<RecordKey> {
+        guard let former = reports.removeValue(forKey: reporter), counts(reporter) else {
+            return []
+        }
+        return Set(former.keys)
+    }
+
     mutating func setPublisherAnswers(_ answers: Bool) -> Set<RecordKey> {
         guard usesReports == answers else { return [] }
         usesReports = !answers
         return reports.values.reduce(into: Set()) { $0.formUnion($1.keys) }
             .union(ledger.keys.filter { $0.kind == .endpoint })
+            .union(objects?.keys.map(\.self) ?? []).union(deleted)
+    }
+
+    /// - Parameter changes: nil where an object is gone.
+    mutating func setObjects(_ changes: [RecordKey: [UInt8]?]) -> Set<RecordKey> {
+        var current = objects ?? [:]
+        objects = nil
+        for (key, value) in changes {
+            current[key] = value
+            if value == nil, ledger[key] != nil { deleted.insert(key) } else { deleted.remove(key) }
+        }
+        objects = current
+        return usesReports ? Set(changes.keys) : []
+    }
+
+    /// Nobody asks the API server any more.
+    mutating func dropObjects() -> Set<RecordKey> {
+        defer { (objects, deleted) = (nil, []) }
+        return usesReports ? deleted.union(objects?.keys.map(\.self) ?? []) : []
     }
 
     /// Whether nothing would be lost, or come back, if the ledger decided: it says what the reports
     /// say.
     var isLedgerUpToDate: Bool {
         let keys = reports.values.reduce(into: Set()) { $0.formUnion($1.keys) }
-        return keys.allSatisfy(isPublished)
+        let objects = objects ?? [:]
+        return objects.allSatisfy { ledger[$0.key] == $0.value }
+            && deleted.allSatisfy { ledger[$0] == nil }
+            && keys.allSatisfy { objects[$0] != nil || isPublished($0) }
             && ledger.allSatisfy { key, value in
                 guard key.kind == .endpoint, let home = homeNode(of: value),
                     let report = reports[home]
@@ -76,7 +111,9 @@ struct OwnClusterView {
     /// that the ledger knows with the same addresses keeps the identity it has there.
     func record(for key: RecordKey) -> [UInt8]? {
         guard key.kind == .endpoint else {
-            return usesReports ? reported(key) ?? ledger[key] : ledger[key]
+            guard usesReports else { return ledger[key] }
+            // The API server's word comes before the nodes', as it does with the publisher.
+            return objects?[key] ?? reported(key) ?? (deleted.contains(key) ? nil : ledger[key])
         }
         if let own = reports[node]?[key] ?? (usesReports ? reported(key) : nil) {
             return withLedgerIdentity(own, key)

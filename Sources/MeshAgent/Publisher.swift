@@ -97,6 +97,22 @@ struct Publisher: Sendable {
         }
     }
 
+    /// Takes in what the API server says: it comes before whatever a node's folder says of the same
+    /// object.
+    ///
+    /// - Parameter objects: nil where an object is gone.
+    mutating func apply(objects: [RecordKey: [UInt8]?]) -> [LedgerChange] {
+        objects.keys.sorted().flatMap { key -> [LedgerChange] in
+            let value = objects[key] ?? nil
+            if value != nil { inherited.confirm(key) }
+            guard
+                let change = merger.update(
+                    node: ReportMerger.apiServer, key: key, value: value, revision: 0)
+            else { return [] }
+            return [change.value.map { .put(key, $0) } ?? .delete(key)]
+        }
+    }
+
     /// Lets go of identities that are idle for too long, and serves endpoints that wait for a number.
     /// Once a second will do.
     mutating func tick(at now: Instant) -> [LedgerChange] {

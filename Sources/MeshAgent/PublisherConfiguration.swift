@@ -10,6 +10,8 @@ public struct PublisherConfiguration: Hashable, Sendable {
         case fixed
         /// Candidates share a lease in etcd.
         case etcd(EtcdConfiguration)
+        /// Candidates share a Lease object of the API server that `kubernetes` names.
+        case kubernetes
     }
 
     /// How the cluster's own nodes hear of its ledger.
@@ -54,7 +56,8 @@ struct RawEtcd: Decodable {
 extension PublisherConfiguration {
     /// - Throws: a sentence that names the field.
     init(
-        _ raw: RawPublisher, etcd: RawEtcd?, store: String?, members: Set<String>
+        _ raw: RawPublisher, etcd: RawEtcd?, hasKubernetes: Bool, store: String?,
+        members: Set<String>
     ) throws(Problem) {
         for name in raw.candidates where !members.contains(name) {
             throw Problem("publisher: '\(name)' is not among nodes")
@@ -66,19 +69,29 @@ extension PublisherConfiguration {
         case "fixed":
             guard raw.candidates.count == 1 else {
                 throw Problem(
-                    "publisher.lease: 'fixed' allows one candidate, '\(first)'; use etcd for more")
+                    "publisher.lease: 'fixed' allows one candidate, '\(first)'; use etcd or kubernetes for "
+                        + "more")
             }
             lease = .fixed
         case "etcd":
             guard let etcd else { throw Problem("etcd is missing; publisher.lease needs it") }
             lease = .etcd(try EtcdConfiguration(etcd))
-        case let other: throw Problem("publisher.lease: '\(other)' must be fixed or etcd")
+        case "kubernetes":
+            guard hasKubernetes else {
+                throw Problem("kubernetes is missing; publisher.lease needs it")
+            }
+            lease = .kubernetes
+        case let other:
+            throw Problem("publisher.lease: '\(other)' must be fixed, etcd or kubernetes")
         }
         guard let kind = Store(rawValue: store ?? Store.embedded.rawValue) else {
             throw Problem("store: '\(store ?? "")' must be embedded or etcd")
         }
-        if kind == .etcd, lease == .fixed {
-            throw Problem("store: etcd needs publisher.lease: etcd, which guards what is written")
+        if case .etcd = kind {
+            guard case .etcd = lease else {
+                throw Problem(
+                    "store: etcd needs publisher.lease: etcd, which guards what is written")
+            }
         }
         candidates = raw.candidates
         self.store = kind

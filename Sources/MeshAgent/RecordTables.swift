@@ -45,11 +45,14 @@ struct RecordTables {
         self.own = own
         self.store = store
         self.held = held
-        merger = ServiceMerger(own: own.cluster)
+        merger = ServiceMerger(own: own.cluster, node: own)
         claims = EndpointClaims(own: own.cluster)
     }
 
     var serviceProblems: [String] { merger.problems }
+
+    /// Services and slices of all clusters, as they are merged.
+    var merged: ServiceMerger { merger }
 
     /// Other clusters that some frontend has backends in.
     var clustersInUse: Set<ClusterID> { Set(frontendsOfCluster.keys).subtracting([own.cluster]) }

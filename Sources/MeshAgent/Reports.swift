@@ -105,6 +105,14 @@ struct ReportBook {
         return changed
     }
 
+    /// - Returns: the keys that `reporter` had put.
+    mutating func forget(_ reporter: String) -> Set<RecordKey> {
+        receipts[reporter] = nil
+        complete.remove(reporter)
+        arriving[reporter] = nil
+        return Set(reports.removeValue(forKey: reporter).map { Array($0.keys) } ?? [])
+    }
+
     func isComplete(of reporter: String) -> Bool { complete.contains(reporter) }
 
     func values(of reporter: String) -> [RecordKey: [UInt8]] {

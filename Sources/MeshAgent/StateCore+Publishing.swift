@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MeshKubernetes
 import MeshLease
 import MeshModel
 import MeshReachability
@@ -227,6 +228,9 @@ extension StateCore {
                     publisher?.apply(records.keys, of: node, from: book, at: now) ?? [],
                     into: &effects)
             }
+            publish(
+                publisher?.apply(objects: (view.objects ?? [:]).mapValues { $0 }) ?? [],
+                into: &effects)
         }
         sweep(at: now, into: &effects)
         // An epoch begins with a batch even if nothing changes.
@@ -304,10 +308,14 @@ extension StateCore {
     }
 
     mutating func sweep(at now: Instant, into effects: inout [StateEffect]) {
+        var reporters = book.complete
+        var members = Set(members.map(\.name))
+        if configuration.kubernetes != nil {
+            members.insert(ReportMerger.apiServer)
+            if view.objects != nil { reporters.insert(ReportMerger.apiServer) }
+        }
         publish(
-            publisher?.sweep(
-                reporters: book.complete, members: Set(configuration.members.map(\.name)),
-                at: now) ?? [],
+            publisher?.sweep(reporters: reporters, members: members, at: now) ?? [],
             into: &effects)
     }
 }

@@ -42,7 +42,7 @@ extension StateCore {
     /// Announces another set if the publisher is here and the set isn't right.
     mutating func keepRelays(at now: Instant, into effects: inout [StateEffect]) {
         guard isOpen else { return }
-        let members = configuration.members.map(\.name)
+        let members = members.map(\.name)
         let nodes = store.read { tables in
             members.compactMap { name in
                 NodeID(cluster: configuration.cluster, name: name).flatMap { tables.nodes[$0] }
@@ -87,7 +87,8 @@ extension StateCore {
     /// cluster is dialled at its configured addresses, at which it is known before its ledger is, and
     /// at its relays'.
     var linkTargets: [LinkTarget] {
-        var targets = configuration.members
+        var targets =
+            members
             .filter { $0.name > configuration.node.name }
             .map {
                 LinkTarget(

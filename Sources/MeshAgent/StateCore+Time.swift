@@ -52,6 +52,7 @@ extension StateCore {
             callBack(at: now, into: &effects)
             judgeSilences(at: now, into: &effects)
             readmit(into: &effects)
+            forgetStrangers(at: now, into: &effects)
             updateInterest(into: &effects)
             publish(publisher?.tick(at: now) ?? [], into: &effects)
         }
@@ -96,7 +97,7 @@ extension StateCore {
             effects.append(.note(.publisherLost))
             applyOwn(view.setPublisherAnswers(false), into: &effects)
         } else if !isSilent, view.usesReports,
-            view.isLedgerUpToDate || now - publisherReturned > Self.publisherCatchUp
+            view.isLedgerUpToDate || now - publisherReturned > catchUpLimit
         {
             effects.append(.note(.publisherBack))
             applyOwn(view.setPublisherAnswers(true), into: &effects)

@@ -38,8 +38,10 @@ struct StateCore {
     let configuration: AgentConfiguration
     var peers: [PeerCluster] = []
     let store: MeshStore
+    /// The own cluster's nodes, as they are listed by now, sorted by name.
+    var members: [AgentConfiguration.Member]
     /// What this cluster's relays are before any were announced, in the order of their rank.
-    let configuredRelays: [String]
+    var configuredRelays: [String]
     var relayKeeper: RelayKeeper
     /// Sets of relays that heartbeats told of, by their generation, and that aren't here yet.
     var relaySetsHeard: [ClusterID: UInt64] = [:]
@@ -147,9 +149,8 @@ struct StateCore {
         nextSaying = now
         nextMaintenance = now
         nextHeads = now + Self.headsInterval
-        configuredRelays = RelayChoice.relays(
-            among: configuration.members.map { RelayCandidate(name: $0.name, zone: "") },
-            of: configuration.cluster)
+        members = configuration.members
+        configuredRelays = Self.relays(among: members, of: configuration.cluster)
         relayKeeper = RelayKeeper(
             of: configuration.cluster,
             live: judged.filter(\.value).keys + [configuration.node.name],
@@ -177,7 +178,7 @@ struct StateCore {
 
     var reportConflicts: [String] { publisher?.conflicts ?? [] }
     /// Whether there is no other node to hear from.
-    var isAlone: Bool { configuration.members.count == 1 && peers.isEmpty }
+    var isAlone: Bool { members.count == 1 && peers.isEmpty }
     var publisherAnswers: Bool { !view.usesReports }
     /// Whether the own ledger is kept in a store that all nodes of the cluster read.
     var usesSharedStore: Bool { configuration.publisher.store == .etcd }
@@ -252,7 +253,11 @@ extension StateCore {
             effects.append(.certify(purpose, request, of: node, over: link))
         case .certificate(let purpose, let answer) where isOwn:
             effects.append(.certified(purpose, answer))
-        case .report, .paths, .deadNodes, .drain, .publisher, .certificateRequest, .certificate:
+        case .flowsAsk(let ask) where isOwn: effects.append(.flowsAsk(ask, over: link))
+        case .flowsAnswer(let answer) where isOwn:
+            effects.append(.flowsAnswer(answer, from: node))
+        case .report, .paths, .deadNodes, .drain, .publisher, .certificateRequest, .certificate,
+            .flowsAsk, .flowsAnswer:
             effects.append(.note(.outOfTurn(from: node, "message")))
         }
     }
@@ -304,11 +309,14 @@ extension StateCore {
 
 extension StateCore {
     /// What the folder and the attached endpoints say now.
+    ///
+    /// - Parameter pods: what the API server says of this node's pods: it comes before the folder.
     mutating func setOwn(
-        folder: FolderSnapshot, endpoints: [ObjectName: OwnEndpoint], at now: Instant,
-        realTime: UInt64, into effects: inout [StateEffect]
+        folder: FolderSnapshot, pods: [ObjectName: PodManifest] = [:],
+        endpoints: [ObjectName: OwnEndpoint], at now: Instant, realTime: UInt64,
+        into effects: inout [StateEffect]
     ) {
-        var records = folder.records
+        var records = folder.exportedRecords
         for policy in folder.policies.values {
             let record = PolicyRecord(policy)
             records[record.key] = record.encoded
@@ -320,7 +328,7 @@ extension StateCore {
             isDraining: departure.phase != .serving)
         records[node.key] = node.encoded
         for (object, endpoint) in endpoints {
-            let pod = folder.pods[object]
+            let pod = pods[object] ?? folder.pods[object]
             let labels = LocalWorkload.reported(
                 endpoint.labels.merging(pod?.labels ?? [:]) { $1 },
                 namedPorts: pod?.namedPorts ?? [], isAudited: pod?.isAudited ?? false)

@@ -23,6 +23,9 @@ enum StateEffect: Sendable {
     case certify(Message.CertificatePurpose, [UInt8], of: NodeID, over: LinkID)
     /// What came of this node's own wish.
     case certified(Message.CertificatePurpose, Message.CertificateAnswer)
+    /// Another node of the own cluster wants to see flows of this one's.
+    case flowsAsk(FlowAsk, over: LinkID)
+    case flowsAnswer(FlowAnswer, from: NodeID)
     case persistDrain(DrainDeclaration)
     case persistDeparture(NodeDeparture)
     /// This node's own record reads differently now.

@@ -42,6 +42,7 @@ actor StateService: Service {
     let health: HealthService
     private let healthInputs: AsyncStream<HealthInput>.Continuation
     private let ender: FlowEnder
+    private let flows: FlowExchange
     let journal: StateJournal
     /// Set on nodes that may publish.
     let leaseStore: (any LeaseStore)?
@@ -77,6 +78,8 @@ actor StateService: Service {
     /// What the core wanted before this service ran.
     private let first: [StateEffect]
     private(set) var manifests = FolderSnapshot()
+    /// What the API server says of this node's pods; nil while nothing is known of them.
+    private(set) var pods: [ObjectName: PodManifest]?
     private(set) var hasReadFolder = false
     private(set) var linkViews: [LinkID: LinkView] = [:]
     /// The latest refusal by the peer's name, or by its address if it proved none.
@@ -103,12 +106,13 @@ actor StateService: Service {
     init(
         core: StateCore, effects: [StateEffect], links: LinkService, socket: DatagramSocket,
         folder: FolderWatcher, endpoints: EndpointManager, health: HealthService,
-        healthInputs: AsyncStream<HealthInput>.Continuation, ender: FlowEnder,
+        healthInputs: AsyncStream<HealthInput>.Continuation, ender: FlowEnder, flows: FlowExchange,
         journal: StateJournal, leaseStore: (any LeaseStore)?,
         store: AsyncStream<PublishedBatch>.Continuation?, drainFile: DurableFile,
         departureFile: DurableFile, census: ConnectionCensus,
-        authority: AuthorityService?, log: Logger
+        authority: AuthorityService?, pods: [ObjectName: PodManifest]?, log: Logger
     ) {
+        self.pods = pods
         self.authority = authority
         (certificates, certificateAnswers) = AsyncStream.makeStream(
             bufferingPolicy: .bufferingNewest(1))
@@ -125,6 +129,7 @@ actor StateService: Service {
         self.health = health
         self.healthInputs = healthInputs
         self.ender = ender
+        self.flows = flows
         self.journal = journal
         self.leaseStore = leaseStore
         self.store = store
@@ -157,15 +162,69 @@ actor StateService: Service {
 
     // MARK: Inputs
 
-    /// The set of attached endpoints changed. Before the folder was read the node says nothing at
-    /// all: half a report would take away what its predecessor said.
+    /// The set of attached endpoints changed. Before the folder was read and the pods are known the
+    /// node says nothing at all: half a report would take away what its predecessor said.
     func endpointsChanged() {
-        guard hasReadFolder else { return }
+        guard hasReadFolder, let pods else { return }
         step { core, effects in
             core.setOwn(
-                folder: manifests, endpoints: ownEndpoints, at: .bootNow,
+                folder: manifests, pods: pods, endpoints: ownEndpoints, at: .bootNow,
                 realTime: realTimeNanoseconds(), into: &effects)
         }
+    }
+
+    // MARK: The API server's objects
+
+    var wantsObjects: Bool { core.wantsObjects(at: .bootNow) }
+
+    func setPods(_ pods: [ObjectName: PodManifest]) {
+        self.pods = pods
+        endpointsChanged()
+    }
+
+    func setObjects(_ changes: [RecordKey: [UInt8]?]) {
+        step { core, effects in core.setObjects(changes, at: .bootNow, into: &effects) }
+    }
+
+    /// Who exports services, in the order of `names`; empty while this node doesn't publish.
+    func exporters(of names: [ObjectName]) -> [[ServiceExporter]] {
+        guard core.isOpen else { return [] }
+        let clusters = core.store.read { $0.clusters.rows }
+        let clusterNames = Dictionary(uniqueKeysWithValues: clusters.map { ($0.id, $0.name) })
+        return names.map { name in
+            core.tables.merged.services(named: name).compactMap { cluster, record in
+                clusterNames[cluster].map { ServiceExporter(cluster: $0, record: record) }
+            }
+        }
+    }
+
+    /// What the mesh exports, as this cluster's API server shall show it; nil while this node doesn't
+    /// publish.
+    ///
+    /// - Parameter addresses: of the services that stand for imports here.
+    func imports(addresses: [ObjectName: [Address]]) -> [ImportedService]? {
+        guard core.isOpen, core.isComplete else { return nil }
+        let merged = core.tables.merged
+        let names = merged.exportedServices
+        let clusters = core.store.read { $0.clusters.rows }
+        let clusterNames = Dictionary(uniqueKeysWithValues: clusters.map { ($0.id, $0.name) })
+        return zip(names, exporters(of: names)).compactMap { name, exporters in
+            guard let exported = ExportedService(exporters) else { return nil }
+            // Endpoints of a service with addresses need no objects: the datapath has them.
+            let slices = exported.isHeadless ? merged.slices(named: name) : [:]
+            return ImportedService(
+                service: name, exported: exported,
+                addresses: addresses[ImportPlan.derivedName(of: name)] ?? [],
+                slices: slices.sorted { $0.key < $1.key }.flatMap { cluster, slices in
+                    guard let owner = clusterNames[cluster], exported.clusters.contains(owner)
+                    else { return [ImportedSlice]() }
+                    return slices.map { ImportedSlice(cluster: owner, record: $0) }
+                })
+        }
+    }
+
+    func dropObjects() {
+        step { core, effects in core.dropObjects(into: &effects) }
     }
 
     /// These are the peers from now on. Their certificates are in use already.
@@ -175,6 +234,13 @@ actor StateService: Service {
             core.settle(into: &effects)
         }
         links.updateTargets(core.linkTargets)
+    }
+
+    /// These are the own cluster's nodes from now on.
+    func setMembers(_ members: [AgentConfiguration.Member]) {
+        step { $0.setMembers(members, at: .bootNow, into: &$1) }
+        // It may be a relay now, or no longer.
+        endpointsChanged()
     }
 
     /// What this node says from now on in records of these kinds, as part of its report.
@@ -208,6 +274,7 @@ actor StateService: Service {
                 refusals["\(link.peer)"] = nil
                 refusals["\(link.remoteAddress.address)"] = nil
                 step { core, effects in core.linkUp(link.id, to: node, into: &effects) }
+                flows.linkUp(link.id, to: node)
                 if node.cluster != core.configuration.cluster {
                     let dead = await health.ownDead.map(\.name)
                     let claim = Message.DeadNodes(relay: core.configuration.node, names: dead)
@@ -223,6 +290,7 @@ actor StateService: Service {
                 if reason == .denied || reason == .trustWithdrawn, let view = linkViews[link] {
                     distrust(view.node)
                 }
+                if let view = linkViews[link] { flows.linkDown(link, to: view.node) }
                 linkViews[link] = nil
                 step { core, effects in core.linkDown(link, into: &effects) }
             case .refused(let refusal):
@@ -380,6 +448,8 @@ actor StateService: Service {
             certify(purpose, request, of: node, over: link)
         case .certified(.node, let answer): certificateAnswers.yield(answer)
         case .certified(.authority, let answer): authorityAnswers.yield(answer)
+        case .flowsAsk(let ask, let link): flows.receive(ask, over: link)
+        case .flowsAnswer(let answer, let node): flows.receive(answer, from: node)
         case .persistDrain(let drain):
             persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
         case .persistDeparture(let departure): persist("\(departure)", in: departureFile)

@@ -10,7 +10,7 @@ struct TrustReceipts {
     private let dead: Set<String>
 
     init(_ core: StateCore) {
-        let names = core.configuration.members.map(\.name)
+        let names = core.members.map(\.name)
         receipts = names.map { ($0, core.book.receipts[$0]) }
         dead = Set(names.filter { core.relayKeeper.isDead($0) })
     }

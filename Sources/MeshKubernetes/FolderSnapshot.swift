@@ -7,6 +7,8 @@ public import MeshPolicy
 public struct FolderSnapshot: Hashable, Sendable {
     /// Encoded ``NamespaceRecord``s, ``ServiceRecord``s and ``SliceRecord``s.
     public internal(set) var records: [RecordKey: [UInt8]] = [:]
+    /// ServiceExports, by their service.
+    public internal(set) var exports: [ObjectName: ServiceExportManifest] = [:]
     public internal(set) var pods: [ObjectName: PodManifest] = [:]
     public internal(set) var nodeLabels: [String: Labels] = [:]
     public internal(set) var policies: [PolicyName: Policy] = [:]
@@ -16,6 +18,27 @@ public struct FolderSnapshot: Hashable, Sendable {
     public internal(set) var ignored: [String: Int] = [:]
 
     public init() {}
+
+    /// ``records``, with the services as their exports make them.
+    public var exportedRecords: [RecordKey: [UInt8]] {
+        var result = records
+        for (service, export) in exports {
+            let key = RecordKey(kind: .service, name: "\(service)")
+            if let encoded = records[key] { result[key] = exported(encoded, by: export) }
+        }
+        return result
+    }
+}
+
+/// An encoded service record as a ServiceExport makes it.
+func exported(_ service: [UInt8], by export: ServiceExportManifest?) -> [UInt8] {
+    guard let export else { return service }
+    do throws(DecodingFault) {
+        return try ServiceRecord(encoded: service).exported(at: export.createdAt).encoded
+    } catch {
+        // Of another version than this one: whoever reads it says so.
+        return service
+    }
 }
 
 /// Why a manifest, or a part of one, isn't in force.

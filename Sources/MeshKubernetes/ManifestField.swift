@@ -16,9 +16,22 @@ struct ManifestField {
         /// Absent, or null in any of its spellings.
         case null
         case scalar(String, isPlain: Bool)
-        case list([Node])
+        case list([Source])
         /// Keys that aren't scalars are nil.
-        case map([(key: String?, value: Node)])
+        case map([(key: String?, value: Source)])
+    }
+
+    /// What a parser made of a text.
+    private enum Source {
+        case yaml(Node)
+        case json(JSONValue)
+
+        var line: Int? {
+            switch self {
+            case .yaml(let node): node.mark?.line
+            case .json: nil
+            }
+        }
     }
 
     let path: String
@@ -27,22 +40,45 @@ struct ManifestField {
     private let content: Content
 
     init(root: Node) {
-        self.init(path: "", line: 1, node: root)
+        self.init(path: "", line: 1, .yaml(root))
     }
 
-    private init(path: String, line: Int, node: Node?) {
+    /// An object of an API server: nothing in it has a line.
+    init(root: JSONValue) {
+        self.init(path: "", line: 0, .json(root))
+    }
+
+    private init(path: String, line: Int, _ source: Source?) {
         self.path = path
-        self.line = node?.mark?.line ?? line
+        self.line = source?.line ?? line
+        switch source {
+        case .yaml(let node): content = Self.content(of: node)
+        case .json(let value): content = Self.content(of: value)
+        case nil: content = .null
+        }
+    }
+
+    private static func content(of value: JSONValue) -> Content {
+        switch value {
+        case .null: .null
+        case .bool(let value): .scalar(value ? "true" : "false", isPlain: true)
+        case .number(let text): .scalar(text, isPlain: true)
+        case .string(let text): .scalar(text, isPlain: false)
+        case .array(let elements): .list(elements.map { .json($0) })
+        case .object(let members): .map(members.map { ($0.key, .json($0.value)) })
+        }
+    }
+
+    private static func content(of node: Node) -> Content {
         switch node {
         case .scalar(let scalar):
             let isPlain = scalar.style == .plain
-            content =
-                isPlain && Self.nulls.contains(scalar.string)
+            return isPlain && nulls.contains(scalar.string)
                 ? .null : .scalar(scalar.string, isPlain: isPlain)
-        case .sequence(let sequence): content = .list(Array(sequence))
+        case .sequence(let sequence): return .list(sequence.map { .yaml($0) })
         case .mapping(let mapping):
-            content = .map(mapping.map { (Self.name(of: $0.key), $0.value) })
-        case .alias, nil: content = .null
+            return .map(mapping.map { (name(of: $0.key), .yaml($0.value)) })
+        case .alias: return .null
         }
     }
 
@@ -59,7 +95,7 @@ struct ManifestField {
             let path =
                 path.isEmpty ? key : key.contains(".") ? "\(path)[\(key)]" : "\(path).\(key)"
             let node = try members().first { $0.key == key }?.value
-            return ManifestField(path: path, line: line, node: node)
+            return ManifestField(path: path, line: line, node)
         }
     }
 
@@ -73,7 +109,7 @@ struct ManifestField {
             throw fault("has \(nodes.count) elements; at most \(max) are allowed")
         }
         return nodes.enumerated().map { index, node in
-            ManifestField(path: "\(path)[\(index)]", line: line, node: node)
+            ManifestField(path: "\(path)[\(index)]", line: line, node)
         }
     }
 
@@ -85,7 +121,7 @@ struct ManifestField {
         for (key, node) in try members() {
             guard let key else { throw fault("has a key that is not a string") }
             guard isWanted(key) else { continue }
-            let field = ManifestField(path: "\(path)[\(key)]", line: line, node: node)
+            let field = ManifestField(path: "\(path)[\(key)]", line: line, node)
             let text = try field.string() ?? ""
             guard key.utf8.count <= RecordLimit.text, text.utf8.count <= RecordLimit.text
             else { throw field.fault("is longer than \(RecordLimit.text) bytes") }
@@ -105,6 +141,12 @@ struct ManifestField {
         guard !isPlain || !Self.isNumberOrBool(text) else {
             throw fault("is \(text), not a string; put it in quotes")
         }
+        return text
+    }
+
+    /// YAML sees a time where nothing is in quotes.
+    func timestamp() throws(ManifestFault) -> String {
+        guard case .scalar(let text, _) = content else { throw fault("must be a time") }
         return text
     }
 
@@ -150,12 +192,12 @@ struct ManifestField {
         return keys
     }
 
-    private func members() throws(ManifestFault) -> [(key: String?, value: Node)] {
+    private func members() throws(ManifestFault) -> [(key: String?, value: Source)] {
         if isNull { return [] }
         guard case .map(let members) = content else { throw fault("must be a map of fields") }
         if let merged = members.first(where: { $0.key == "<<" }) {
             throw ManifestFault(
-                line: merged.value.mark?.line ?? line,
+                line: merged.value.line ?? line,
                 message: "a merge key (<<) is not supported; write the fields out")
         }
         return members

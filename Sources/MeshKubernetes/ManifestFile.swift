@@ -38,7 +38,7 @@ struct ManifestFile {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw ManifestFault(line: 0, message: "the file is not UTF-8; save it as UTF-8")
         }
-        try refuseAliasBomb(bytes)
+        try Self.refuseAliasBomb(bytes)
         do {
             // `basic` leaves scalars as they stand: ManifestField judges them where they are used.
             let parser = try Parser(yaml: text, resolver: .basic, encoding: .utf8)
@@ -121,7 +121,7 @@ struct ManifestFile {
 
     /// Counts what may be an alias before the parser resolves any. Text in quotes or comments that
     /// looks like one counts too: better one file too many refused than one bomb let through.
-    private func refuseAliasBomb(_ bytes: [UInt8]) throws(ManifestFault) {
+    static func refuseAliasBomb(_ bytes: [UInt8]) throws(ManifestFault) {
         var aliases = 0
         var line = 1
         var previous = UInt8(ascii: "\n")
@@ -166,7 +166,7 @@ struct ManifestFile {
 }
 
 extension ManifestFault {
-    fileprivate init(_ error: YamlError, text: [UInt8]) {
+    init(_ error: YamlError, text: [UInt8]) {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
             .composer(_, let problem, let mark, _):

@@ -114,6 +114,9 @@ struct ManifestIndex: Sendable {
         }
         switch content {
         case .record(let key, let encoded): return set(key, encoded, in: &snapshot.records)
+        case .export(let name, let export): return set(name, export, in: &snapshot.exports)
+        // Nobody but an API server is written to.
+        case .imported: return false
         case .pod(let name, let pod): return set(name, pod, in: &snapshot.pods)
         case .node(let name, let labels): return set(name, labels, in: &snapshot.nodeLabels)
         case .policy(let policy): return set(policy.name, policy, in: &snapshot.policies)

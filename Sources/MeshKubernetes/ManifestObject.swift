@@ -10,6 +10,9 @@ struct ManifestObject: Hashable {
         case pod(ObjectName, PodManifest)
         case node(String, Labels)
         case policy(Policy)
+        case export(ObjectName, ServiceExportManifest)
+        /// Written by Weft itself.
+        case imported(ImportPlan.Target)
     }
 
     let key: ManifestKey
@@ -40,14 +43,24 @@ extension ManifestObject {
         switch (kind, version) {
         case ("Namespace", "v1"): content = .init(try NamespaceRecord(manifest: root))
         case ("Service", "v1"): content = try ServiceRecord(manifest: root).map { .init($0) }
+        case ("EndpointSlice", "discovery.k8s.io/v1") where try root.isMarked:
+            content = .imported(ImportPlan.Target(.endpointSlices, try ObjectName(manifest: root)))
+        case ("ServiceImport", "multicluster.x-k8s.io/v1beta1"),
+            ("ServiceImport", "multicluster.x-k8s.io/v1alpha1"):
+            let target = ImportPlan.Target(ImportPlan.imports, try ObjectName(manifest: root))
+            content = try root.isMarked ? .imported(target) : nil
         case ("EndpointSlice", "discovery.k8s.io/v1"):
             content = try SliceRecord(manifest: root).map { .init($0) }
         case ("EndpointSlice", _):
             throw try root["apiVersion"].fault("is \(version); must be discovery.k8s.io/v1")
         case ("Pod", "v1"):
-            content = .pod(try ObjectName(manifest: root), try PodManifest(root))
+            let name = try ObjectName(manifest: root)
+            content = try PodManifest(root).map { .pod(name, $0) }
         case ("Node", "v1"):
             content = .node(try clusterScopedName(of: root), try objectLabels(of: root))
+        case ("ServiceExport", "multicluster.x-k8s.io/v1beta1"),
+            ("ServiceExport", "multicluster.x-k8s.io/v1alpha1"):
+            content = .export(try ObjectName(manifest: root), try ServiceExportManifest(root))
         default:
             content = try Policy(manifest: root, kind: kind, version: version).map { .policy($0) }
         }
@@ -68,6 +81,8 @@ extension ManifestObject.Content {
         case .record(let key, _): key.name
         case .pod(let name, _): "\(name)"
         case .node(let name, _): name
+        case .export(let name, _): "\(name)"
+        case .imported(let target): "\(target.name)"
         case .policy(let policy):
             policy.name.namespace.isEmpty
                 ? policy.name.name : "\(policy.name.namespace)/\(policy.name.name)"
@@ -93,6 +108,19 @@ func clusterScopedName(of root: ManifestField) throws(ManifestFault) -> String {
     let name = try field.requiredString()
     guard isSubdomain(name) else { throw field.fault("is \"\(name)\"; must be a DNS name") }
     return name
+}
+
+extension ManifestField {
+    /// Whether Weft wrote it.
+    var isMarked: Bool {
+        get throws(ManifestFault) {
+            let labels = try self["metadata"]["labels"]
+            for label in [ImportPlan.managedLabel, ImportPlan.sliceManagedLabel] {
+                if try labels[label].string() == ImportPlan.manager { return true }
+            }
+            return false
+        }
+    }
 }
 
 func objectLabels(of root: ManifestField) throws(ManifestFault) -> Labels {

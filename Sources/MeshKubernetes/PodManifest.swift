@@ -23,8 +23,12 @@ public struct PodManifest: Hashable, Sendable {
 extension PodManifest {
     private static let containersMaximum = 128
 
-    init(_ root: ManifestField) throws(ManifestFault) {
+    /// Nil for a pod without an address of its own: in its host's network, or run to its end, even
+    /// if it isn't deleted yet. One that terminates has its address until it is gone.
+    init?(_ root: ManifestField) throws(ManifestFault) {
         let spec = try root["spec"]
+        let hasEnded = ["Succeeded", "Failed"].contains(try root["status"]["phase"].string())
+        guard try spec["hostNetwork"].bool() != true, !hasEnded else { return nil }
         var ports: Set<NamedPort> = []
         for container in try spec["containers"].elements(max: Self.containersMaximum) {
             ports.formUnion(try container.namedPorts())

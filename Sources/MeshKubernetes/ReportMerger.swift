@@ -5,6 +5,10 @@ public import MeshModel
 /// Reports of a cluster's nodes → one map. A folder is its node's report; where two nodes say
 /// different things about one object, the older statement is in force, and the conflict is shown.
 public struct ReportMerger: Sendable {
+    /// Who reports what an API server says: no node can have this name. With revision 0 its word comes
+    /// before theirs.
+    public static let apiServer = "API server"
+
     private struct Claim: Sendable {
         var revision: UInt64
         var value: [UInt8]
@@ -91,7 +95,11 @@ public struct ReportConflict: Hashable, Sendable, CustomStringConvertible {
     public let overruled: [String]
 
     public var description: String {
-        "\(key) differs between nodes: \(nodeInForce) said it first and is in force, "
+        if nodeInForce == ReportMerger.apiServer {
+            return "\(key) differs between the API server, whose word is in force, and the folder "
+                + "of \(overruled.joined(separator: ", ")); remove it there"
+        }
+        return "\(key) differs between nodes: \(nodeInForce) said it first and is in force, "
             + "\(overruled.joined(separator: ", ")) is overruled; make their manifests equal"
     }
 }

@@ -14,7 +14,19 @@ extension ServiceRecord {
             ports: try servicePorts(spec, isHeadless: addresses.isEmpty),
             isGlobal: annotations.isGlobal, isShared: annotations.isShared,
             affinity: annotations.affinity,
-            sessionAffinitySeconds: try clientIPSeconds(spec))
+            sessionAffinitySeconds: try clientIPSeconds(spec),
+            isNodeLocal: try staysOnNode(spec), derivedFrom: try derivedService(root))
+    }
+
+    /// As a ServiceExport that was created at a time makes it: used by other clusters, unless its
+    /// annotations keep it from them.
+    func exported(at created: UInt64) -> ServiceRecord {
+        ServiceRecord(
+            object: object, addresses: addresses, ports: ports, isGlobal: true,
+            // Without the annotation `global` nobody said whether it is shared.
+            isShared: isShared || !isGlobal, affinity: affinity,
+            sessionAffinitySeconds: sessionAffinitySeconds, isNodeLocal: isNodeLocal,
+            exportedAt: created, derivedFrom: derivedFrom)
     }
 }
 
@@ -108,6 +120,27 @@ private func servicePorts(
         ports.append(port)
     }
     return ports
+}
+
+/// What a service stands for that Weft made for a ServiceImport; empty for any other.
+private func derivedService(_ root: ManifestField) throws(ManifestFault) -> String {
+    let field = try root["metadata"]["labels"][SliceRecord.importLabel]
+    guard try root.isMarked else { return "" }
+    let name = try field.string() ?? ""
+    guard name.isEmpty || isLabel(name) else {
+        throw field.fault("is \"\(name)\"; must be a DNS label")
+    }
+    return name
+}
+
+/// core/v1: `internalTrafficPolicy` is Cluster if not said.
+private func staysOnNode(_ spec: ManifestField) throws(ManifestFault) -> Bool {
+    let field = try spec["internalTrafficPolicy"]
+    switch try field.string() {
+    case nil, "Cluster", "": return false
+    case "Local": return true
+    case let text?: throw field.fault("is \"\(text)\"; must be Cluster or Local")
+    }
 }
 
 /// Seconds a client stays with its backend, 0 if it needn't.

@@ -9,9 +9,12 @@ public import MeshModel
 /// has a global and shared service of the same namespace and name.
 public struct ServiceMerger: Sendable {
     public let own: ClusterID
+    private let node: NodeID?
 
     private var views: [ObjectName: ServiceView] = [:]
     private var serviceOfSlice: [SliceID: ObjectName] = [:]
+    /// Services of the own cluster that stand for others, by their names.
+    private var targetOfDerived: [ObjectName: ObjectName] = [:]
     private var merged: [ObjectName: [FrontendKey: ServiceFrontend]] = [:]
     /// Who wants a frontend's address: one service, or several by mistake.
     private var claims: [FrontendKey: Set<ObjectName>] = [:]
@@ -22,7 +25,12 @@ public struct ServiceMerger: Sendable {
         let object: ObjectName
     }
 
-    public init(own: ClusterID) { self.own = own }
+    /// - Parameter node: whose frontends they are; nil: no service stays on
+    ///   its client's node.
+    public init(own: ClusterID, node: NodeID? = nil) {
+        self.own = own
+        self.node = node
+    }
 
     /// All frontends as they are now, in the order of their keys.
     public var frontends: [ServiceFrontend] {
@@ -38,6 +46,23 @@ public struct ServiceMerger: Sendable {
                     + "another cluster IP or port"
             }
         }
+    }
+
+    /// Services that some cluster exports by a ServiceExport, in the order of their names.
+    public var exportedServices: [ObjectName] {
+        views.filter { $0.value.services.values.contains { $0.exportedAt > 0 } }.keys.sorted()
+    }
+
+    /// One service's slices in each cluster.
+    public func slices(named name: ObjectName) -> [ClusterID: [SliceRecord]] {
+        (views[name]?.slices ?? [:]).mapValues { slices in
+            slices.values.sorted { $0.object < $1.object }
+        }
+    }
+
+    /// One service as each cluster that has it describes it.
+    public func services(named name: ObjectName) -> [ClusterID: ServiceRecord] {
+        views[name]?.services ?? [:]
     }
 
     /// Takes in one change; see ``update(_:)-(Sequence)``.
@@ -80,9 +105,11 @@ public struct ServiceMerger: Sendable {
         let cluster = change.cluster
         switch change.content {
         case .service(let record):
+            if cluster == own { setDerived(record.object, record, touched: &touched) }
             views[record.object, default: ServiceView()].services[cluster] = record
             touched.insert(record.object)
         case .serviceDeleted(let name):
+            if cluster == own { setDerived(name, nil, touched: &touched) }
             views[name]?.services[cluster] = nil
             touched.insert(name)
         case .slice(let record):
@@ -104,11 +131,29 @@ public struct ServiceMerger: Sendable {
         }
     }
 
+    /// A service of the own cluster stands for another one of the whole mesh, or no longer does.
+    private mutating func setDerived(
+        _ name: ObjectName, _ record: ServiceRecord?, touched: inout Set<ObjectName>
+    ) {
+        let target = record.flatMap { record in
+            record.derivedFrom.isEmpty
+                ? nil : ObjectName(namespace: name.namespace, name: record.derivedFrom)
+        }
+        if let former = targetOfDerived.removeValue(forKey: name), former != target {
+            views[former]?.derived = nil
+            touched.insert(former)
+        }
+        guard let target else { return }
+        targetOfDerived[name] = target
+        views[target, default: ServiceView()].derived = record
+        touched.insert(target)
+    }
+
     /// Merges one service anew and returns the frontends that it has or had.
     private mutating func merge(_ service: ObjectName) -> Set<FrontendKey> {
         if let view = views[service], view.isEmpty { views[service] = nil }
         let before = merged[service] ?? [:]
-        let after = views[service]?.frontends(own: own) ?? [:]
+        let after = views[service]?.frontends(own: own, node: node) ?? [:]
         merged[service] = after.isEmpty ? nil : after
         for key in before.keys where after[key] == nil {
             claims[key]?.remove(service)

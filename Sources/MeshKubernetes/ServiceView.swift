@@ -6,12 +6,30 @@ import MeshModel
 struct ServiceView: Sendable {
     var services: [ClusterID: ServiceRecord] = [:]
     var slices: [ClusterID: [ObjectName: SliceRecord]] = [:]
+    /// The own cluster's service that stands for this one in the whole mesh.
+    var derived: ServiceRecord?
 
-    var isEmpty: Bool { services.isEmpty && slices.values.allSatisfy(\.isEmpty) }
+    var isEmpty: Bool {
+        services.isEmpty && slices.values.allSatisfy(\.isEmpty) && derived == nil
+    }
 
     /// Frontends of the own cluster: its cluster IPs × ports. Empty if it has no such service.
-    func frontends(own: ClusterID) -> [FrontendKey: ServiceFrontend] {
-        guard let service = services[own] else { return [:] }
+    ///
+    /// - Parameter node: whose frontends they are: of a service that stays on the client's node only
+    ///   this one's backends count. Nil: all.
+    func frontends(own: ClusterID, node: NodeID?) -> [FrontendKey: ServiceFrontend] {
+        var frontends: [FrontendKey: ServiceFrontend] = [:]
+        // One that stands for another service has its frontends there.
+        let plain = services[own].flatMap { $0.derivedFrom.isEmpty ? $0 : nil }
+        for service in [plain, derived].compactMap(\.self) {
+            frontends.merge(self.frontends(of: service, own: own, node: node)) { first, _ in first }
+        }
+        return frontends
+    }
+
+    private func frontends(
+        of service: ServiceRecord, own: ClusterID, node: NodeID?
+    ) -> [FrontendKey: ServiceFrontend] {
         var frontends: [FrontendKey: ServiceFrontend] = [:]
         for address in service.addresses {
             for port in service.ports {
@@ -19,26 +37,29 @@ struct ServiceView: Sendable {
                     address: address, port: port.port, transport: port.transport)
                 frontends[key] = ServiceFrontend(
                     key: key, service: service.object, portName: port.name,
-                    isGlobal: service.isGlobal,
+                    isGlobal: service.isGlobal || !service.derivedFrom.isEmpty,
                     sessionAffinitySeconds: service.sessionAffinitySeconds,
                     slices: clusterSlices(
-                        own: own, service: service, port: port, isIPv4: address.isIPv4))
+                        own: own, node: service.isNodeLocal ? node : nil, service: service,
+                        port: port, isIPv4: address.isIPv4))
             }
         }
         return frontends
     }
 
     private func clusterSlices(
-        own: ClusterID, service: ServiceRecord, port: ServicePort, isIPv4: Bool
+        own: ClusterID, node: NodeID?, service: ServiceRecord, port: ServicePort, isIPv4: Bool
     ) -> [ClusterSlice] {
         var pools: [ServicePool] = []
         for cluster in clusters(own: own, service: service) {
             guard let theirs = services[cluster],
-                let port = cluster == own ? port : theirs.counterpart(of: port, in: service)
+                let port = cluster == own && service.derivedFrom.isEmpty
+                    ? port : theirs.counterpart(of: port, in: service)
             else { continue }
             pools.append(
                 pool(
-                    cluster: cluster, tier: service.tier(isOwn: cluster == own), port: port,
+                    cluster: cluster, node: node, tier: service.tier(isOwn: cluster == own),
+                    port: port,
                     isIPv4: isIPv4))
         }
         // The own cluster comes first in `pools`: a mesh beyond the maximum never loses it.
@@ -47,7 +68,12 @@ struct ServiceView: Sendable {
 
     /// The own cluster, then in the order of their IDs those whose backends it may use.
     private func clusters(own: ClusterID, service: ServiceRecord) -> [ClusterID] {
-        guard service.isGlobal else { return [own] }
+        guard service.derivedFrom.isEmpty else {
+            // KEP-1645: the own cluster's backends count only if it exports them, too.
+            let exporters = services.filter { $0.value.exportedAt > 0 && $0.value.isShared }
+            return exporters.keys.sorted { $0 == own ? $1 != own : $1 != own && $0 < $1 }
+        }
+        guard service.isGlobal, !service.isNodeLocal else { return [own] }
         let others = services.filter { $0.key != own && $0.value.isGlobal && $0.value.isShared }
         return [own] + others.keys.sorted()
     }
@@ -55,7 +81,7 @@ struct ServiceView: Sendable {
     /// Backends that take new connections: the ready ones, or if there are none, those that still
     /// serve while they terminate, as kube-proxy does.
     private func pool(
-        cluster: ClusterID, tier: UInt8, port: ServicePort, isIPv4: Bool
+        cluster: ClusterID, node: NodeID?, tier: UInt8, port: ServicePort, isIPv4: Bool
     ) -> ServicePool {
         var declared: [Backend] = []
         var ready: [Backend] = []
@@ -70,6 +96,7 @@ struct ServiceView: Sendable {
                     address: address, port: number,
                     node: NodeID(cluster: cluster, name: endpoint.node)
                         ?? .unplaced(in: cluster))
+                guard node == nil || backend.node == node else { continue }
                 if endpoint.isReady || !endpoint.isTerminating { declared.append(backend) }
                 if endpoint.isReady {
                     ready.append(backend)

@@ -4,9 +4,12 @@ import MeshModel
 
 extension SliceRecord {
     private static let serviceLabel = "kubernetes.io/service-name"
+    static let importLabel = "multicluster.kubernetes.io/service-name"
 
-    /// Nil for a slice of DNS names, which no datapath can reach.
+    /// Nil for a slice of DNS names, which no datapath can reach, and for one that was imported: its
+    /// endpoints come with their own cluster's ledger.
     init?(manifest root: ManifestField) throws(ManifestFault) {
+        guard try root["metadata"]["labels"][Self.importLabel].isNull else { return nil }
         let object = try ObjectName(manifest: root)
         let typeField = try root["addressType"]
         let isIPv4: Bool

@@ -83,6 +83,9 @@ extension ServiceRecord {
         writer.write(isShared)
         writer.write(text: affinity.rawValue)
         writer.write(sessionAffinitySeconds)
+        writer.write(isNodeLocal)
+        writer.write(exportedAt)
+        writer.write(text: derivedFrom)
     }
 
     public init(from reader: inout ByteReader) throws(DecodingFault) {
@@ -93,9 +96,15 @@ extension ServiceRecord {
         let isShared = try reader.readBool()
         guard let affinity = ServiceAffinity(rawValue: try reader.readText("affinity"))
         else { throw .invalid("affinity") }
+        let sessionAffinitySeconds: UInt32 = try reader.read()
+        // Earlier versions end here.
+        let isEarlier = reader.isAtEnd
         self.init(
             object: object, addresses: addresses, ports: ports, isGlobal: isGlobal,
-            isShared: isShared, affinity: affinity, sessionAffinitySeconds: try reader.read())
+            isShared: isShared, affinity: affinity, sessionAffinitySeconds: sessionAffinitySeconds,
+            isNodeLocal: isEarlier ? false : try reader.readBool(),
+            exportedAt: isEarlier ? 0 : try reader.read(),
+            derivedFrom: isEarlier ? "" : try reader.readText("derived service"))
     }
 }
 

@@ -195,11 +195,19 @@ public struct ServiceRecord: LedgerRecord {
     public let isShared: Bool
     public let affinity: ServiceAffinity
     public let sessionAffinitySeconds: UInt32
+    /// Whether only backends on the client's own node serve it (`internalTrafficPolicy: Local`).
+    public let isNodeLocal: Bool
+    /// When a ServiceExport for it was created, in Unix seconds; 0: there is none.
+    public let exportedAt: UInt64
+    /// Of a service that stands for one of the whole mesh: that one's name in the same namespace.
+    /// Empty for all others.
+    public let derivedFrom: String
     public var name: String { "\(object)" }
 
     public init(
         object: ObjectName, addresses: [Address], ports: [ServicePort], isGlobal: Bool,
-        isShared: Bool, affinity: ServiceAffinity, sessionAffinitySeconds: UInt32
+        isShared: Bool, affinity: ServiceAffinity, sessionAffinitySeconds: UInt32,
+        isNodeLocal: Bool = false, exportedAt: UInt64 = 0, derivedFrom: String = ""
     ) {
         self.object = object
         self.addresses = addresses
@@ -208,6 +216,9 @@ public struct ServiceRecord: LedgerRecord {
         self.isShared = isShared
         self.affinity = affinity
         self.sessionAffinitySeconds = sessionAffinitySeconds
+        self.isNodeLocal = isNodeLocal
+        self.exportedAt = exportedAt
+        self.derivedFrom = derivedFrom
     }
 }
 

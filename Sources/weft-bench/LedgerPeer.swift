@@ -20,12 +20,12 @@ struct LedgerCluster: Sendable {
     let authority: CertificateAuthority
     let credentials: NodeCredentials
 
-    init(_ number: UInt16, folder: String) throws {
+    init(_ number: UInt16, of mesh: String = mesh, folder: String) throws {
         guard let id = ClusterID(rawValue: number), let name = ClusterName(rawValue: "c\(number)")
         else { throw LabError(.failed, "\(number) is no cluster") }
         self.id = id
         authority = try CertificateAuthority.create(
-            cluster: name, mesh: Self.mesh, in: "\(folder)/c\(number)")
+            cluster: name, mesh: mesh, in: "\(folder)/c\(number)")
         credentials = try NodeCredentials.issue(node: "n", by: authority)
     }
 

@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import Glibc
-import MeshAdmin
 
 /// One binary, several programs: the name it is called by decides. `weftd` is `weft agent`.
 @main
@@ -35,32 +34,21 @@ enum Entry {
 
     /// Tells what went wrong and turns it into the code to exit with.
     static func report(_ error: any Error) -> ExitCode {
-        switch error {
-        case let code as ExitCode:
-            return code
-        case AdminClientError.unreachable, AdminClientError.timedOut:
-            Console.error("\(program): \(error)\n")
-            return .agentUnreachable
-        case let fault as AdminFault:
-            Console.error("\(program): \(fault.message)\n")
-            if let hint = fault.hint { Console.error("hint: \(hint)\n") }
-            return .failure
-        default:
-            return reportParsing(error)
-        }
-    }
-
-    private static func reportParsing(_ error: any Error) -> ExitCode {
-        switch Weft.exitCode(for: error) {
+        if let code = error as? ExitCode { return code }
+        let root: any ParsableCommand.Type = program == "weftd" ? Weftd.self : Weft.self
+        let complaint: Complaint
+        switch root.exitCode(for: error) {
         case .success:
-            Console.out(Weft.fullMessage(for: error) + "\n")
+            Console.out(root.fullMessage(for: error) + "\n")
             return .success
         case .validationFailure:
-            Console.error(Weft.fullMessage(for: error) + "\n")
-            return .usage
-        default:
-            Console.error("\(program): \(error)\n")
-            return .failure
+            complaint = Complaint.usage(
+                root.message(for: error), of: root,
+                Array(CommandLine.arguments.dropFirst()))
+        default: complaint = Complaint(error)
         }
+        Console.error("\(program): \(complaint.sentence)\n")
+        if let hint = complaint.hint { Console.error("hint: \(hint)\n") }
+        return complaint.code
     }
 }

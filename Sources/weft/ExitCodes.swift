@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import MeshAdmin
+import MeshLab
 
 /// What `weft` exits with, beside 0.
 extension ExitCode {
@@ -8,9 +10,63 @@ extension ExitCode {
     static let usage = ExitCode(2)
     /// No agent answered: nothing was asked and nothing was changed.
     static let agentUnreachable = ExitCode(3)
+    /// This user may not use the socket, or not for that.
+    static let forbidden = ExitCode(4)
+    /// What was named isn't there.
+    static let unknownName = ExitCode(5)
+    /// The agent is of a version that doesn't go with this one.
+    static let otherVersion = ExitCode(6)
+    /// Another program than the agent has the socket.
+    static let notAnAgent = ExitCode(7)
+    /// `weft why SRC DST`: the flow doesn't get through.
+    static let stops = ExitCode(8)
 
     static let documentation = """
         Exit codes: 0 done; 1 it failed, or the agent refused; 2 the command line makes no sense; \
-        3 no agent answered. 'weft lab exec' exits with the code of the command it ran.
+        3 no agent answered; 4 this user may not; 5 what was named isn't there; 6 weft and agent are \
+        of versions that don't go together; 7 another program has the socket; 8 'weft why' found \
+        what stops a flow. 'weft lab exec' exits with the code of the command it ran.
         """
+}
+
+/// What somebody reads of an error: a sentence, and what to do.
+struct Complaint: Equatable {
+    let sentence: String
+    var hint: String?
+    let code: ExitCode
+
+    init(_ sentence: String, hint: String? = nil, code: ExitCode) {
+        self.sentence = sentence
+        self.hint = hint
+        self.code = code
+    }
+
+    init(_ error: any Error) {
+        switch error {
+        case let error as AdminClientError:
+            self.init("\(error)", hint: error.hint, code: Self.code(of: error))
+        case let fault as AdminFault:
+            self.init(fault.message, hint: fault.hint, code: Self.code(of: fault))
+        case let error as LabError:
+            self.init("\(error)", code: error.code == .notFound ? .unknownName : .failure)
+        default: self.init("\(error)", code: .failure)
+        }
+    }
+
+    private static func code(of error: AdminClientError) -> ExitCode {
+        switch error {
+        case .unreachable, .timedOut: .agentUnreachable
+        case .permissionDenied: .forbidden
+        case .notAnAgent: .notAnAgent
+        case .otherVersion: .otherVersion
+        }
+    }
+
+    private static func code(of fault: AdminFault) -> ExitCode {
+        switch fault.code {
+        case .notFound: .unknownName
+        case .forbidden: .forbidden
+        default: .failure
+        }
+    }
 }

@@ -20,6 +20,7 @@ struct Weft: ParsableCommand {
                     PolicyCommand.self,
                     FlowsCommand.self, DropsCommand.self, WhyCommand.self,
                     ConnectivityCommand.self, ConfigCommand.self, KernelCommand.self,
+                    BugReportCommand.self,
                 ]),
             CommandGroup(
                 name: "Steer",

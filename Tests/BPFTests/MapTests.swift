@@ -41,6 +41,27 @@ struct MapTests {
         #expect(try Set(map.keys()) == [0, 1, 2, 3])
     }
 
+    @Test(
+        "elements as bytes: of hashes all, of arrays those that aren't zero, and no more than asked"
+    )
+    func elements() throws {
+        let map = try hash(16)
+        for key in 1...5 { try map.update(UInt64(key), UInt32(key) << 8) }
+        let all = try map.map.elements(limit: 100, visits: 100)
+        #expect(Set(all.map { $0.key[0] }) == [1, 2, 3, 4, 5])
+        #expect(all.allSatisfy { $0.key.count == 8 && $0.value == [0, $0.key[0], 0, 0] })
+        #expect(try map.map.elements(limit: 2, visits: 100).count == 2)
+        let array = try BPFMap(
+            creating: .array, name: "array", keySize: 4, valueSize: 8, maxEntries: 8)
+        try updateElement(array, UInt32(3), UInt64(7), 0)
+        let set = try array.elements(limit: 100, visits: 100)
+        #expect(set.map(\.key) == [[3, 0, 0, 0]] && set[0].value[0] == 7)
+        #expect(try array.elements(limit: 100, visits: 3).isEmpty)
+        let counts = try BPFMap(
+            creating: .perCPUArray, name: "counts", keySize: 4, valueSize: 4, maxEntries: 1)
+        #expect(try counts.elements(limit: 100, visits: 100).isEmpty)
+    }
+
     @Test("conditions hold: absent, present")
     func conditions() throws {
         let map = try hash(4)

@@ -171,7 +171,7 @@ struct AdminServerTests {
     func flows() async throws {
         try await Harness.run { harness in
             let hub = harness.agent.hub
-            for number in 1...3 { hub.publish(.fixture(Int64(number))) }
+            hub.publish((1...3).map { Flow.fixture($0) })
 
             var kept: [Int64] = []
             try await harness.reading.flows(follow: false) { kept.append($0.timeUnixMilliseconds) }
@@ -187,13 +187,40 @@ struct AdminServerTests {
                     followed.append(flow.timeUnixMilliseconds)
                     if followed.count == 3 {
                         try await Task.sleep(for: .milliseconds(300))
-                        hub.publish(.fixture(4))
+                        hub.publish([.fixture(4)])
                     }
                     if followed.count == 4 { throw Enough() }
                 }
             }
             #expect(followed == [1, 2, 3, 4])
-            try await eventually("the agent forgets the reader") { hub.readers == 0 }
+            try await eventually("the agent forgets the reader") {
+                harness.agent.flowReaders.withLock { $0 } == 0
+            }
+        }
+    }
+
+    @Test("flows: the agent evaluates the filter, and says what is wrong with one")
+    func filteredFlows() async throws {
+        try await Harness.run { harness in
+            harness.agent.hub.publish((1...3).map { Flow.fixture($0) })
+            var found: [FlowLine] = []
+            for (expression, count) in [("namespace=shop !label=a=b", 3), ("to.port=80", 0)] {
+                found = []
+                try await harness.reading.flows(FlowQuestion(try FlowFilter(expression))) {
+                    found.append($0)
+                }
+                #expect(found.count == count, "\(expression)")
+            }
+            let fault = try await #require(throws: AdminFault.self) {
+                let _: [Flow] = try await harness.reading.get("/v1/flows?where=verdict%3Dmaybe")
+            }
+            #expect(
+                fault.message
+                    == "verdict=maybe is wrong: it needs one of forwarded, denied, dropped")
+            let excess = try await #require(throws: AdminFault.self) {
+                let _: [Flow] = try await harness.reading.get("/v1/flows?last=5000")
+            }
+            #expect(excess.message == "'last' has to be a number up to 4096")
         }
     }
 
@@ -203,7 +230,9 @@ struct AdminServerTests {
         try await Harness.run { harness in
             let client = harness.reading
             reader.withLock { $0 = Task { try await client.flows(follow: true) { _ in } } }
-            try await eventually("the reader is there") { harness.agent.hub.readers == 1 }
+            try await eventually("the reader is there") {
+                harness.agent.flowReaders.withLock { $0 } == 1
+            }
         }
         _ = await reader.withLock { $0 }?.result
     }
@@ -228,8 +257,8 @@ struct AdminServerTests {
             }
             #expect(
                 "\(error)"
-                    == "no agent answers at \(folder)/none.sock: is weftd running? (No such file or directory)"
-            )
+                    == "no agent answers at \(folder)/none.sock: there is no such socket")
+            #expect(error.hint.hasPrefix("start weftd"))
             let long = AdminClient(socketPath: "/tmp/" + String(repeating: "x", count: 200))
             await #expect(throws: AdminClientError.self) { _ = try await long.status() }
         }

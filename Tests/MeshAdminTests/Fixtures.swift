@@ -23,6 +23,7 @@ final class ScriptedAgent: AdminProvider {
     }
 
     let hub = FlowHub<Flow>()
+    let flowReaders = Mutex(0)
     let asked = Mutex(Asked())
     /// What the page is told instead of the fixtures.
     let page = Mutex<PageFixture?>(nil)
@@ -63,7 +64,12 @@ final class ScriptedAgent: AdminProvider {
 
     func connections() async throws -> [ConnectionEntry] { throw Failure() }
 
-    func flows(follow: Bool) async throws -> AsyncStream<Flow> { hub.flows(follow: follow) }
+    func flows(_ question: FlowQuestion) async throws -> AsyncStream<FlowLine> {
+        let reader = FlowFixtureReader(hub, question) { [self] change in
+            flowReaders.withLock { $0 += change }
+        }
+        return AsyncStream { await reader.next() }
+    }
 
     func attach(_ request: AttachRequest) async throws -> EndpointStatus {
         asked.withLock { $0.attached.append(request) }
@@ -150,6 +156,15 @@ final class ScriptedAgent: AdminProvider {
         return PolicyTraceAnswer(
             source: .init(name: source), destination: .init(name: destination), traffic: traffic,
             egress: decision, ingress: decision, allows: true, notes: [])
+    }
+
+    func story(of flow: WhyQuestion) async throws -> FlowStory {
+        let walk = FlowWalk(
+            scene: FlowScene(cluster: "east", node: "n1", clusters: [], nodes: []),
+            source: FlowStory.End(kind: .other, name: flow.source),
+            destination: FlowStory.End(kind: .other, name: flow.destination),
+            traffic: flow.traffic ?? .icmp)
+        return walk.story(traces: [], refused: [], at: 0)
     }
 
     func trustStatus() async throws -> TrustStatus { .fixture }
@@ -336,6 +351,37 @@ extension MetricFamily {
             "weft_datapath_dropped_packets_total", .counter, .packets, "Packets dropped.",
             labels: [Metric.Label("reason", "Why.", values: ["policy_denied"])]),
         [Sample(3, "policy_denied")])
+}
+
+/// Reads a hub as an agent does, without names.
+actor FlowFixtureReader {
+    private let hub: FlowHub<Flow>
+    private let question: FlowQuestion
+    private let count: @Sendable (Int) -> Void
+    private var position: UInt64?
+    private var lines: ArraySlice<FlowLine> = []
+
+    init(_ hub: FlowHub<Flow>, _ question: FlowQuestion, count: @escaping @Sendable (Int) -> Void) {
+        self.hub = hub
+        self.question = question
+        self.count = count
+        count(1)
+    }
+
+    deinit { count(-1) }
+
+    func next() async -> FlowLine? {
+        while lines.isEmpty {
+            if position != nil {
+                guard question.follow else { return nil }
+                do { try await Task.sleep(for: .milliseconds(5)) } catch { return nil }
+            }
+            let news = hub.news(after: position)
+            position = news.position
+            lines = news.flows.filter(question.filter.matches).map(FlowLine.flow)[...]
+        }
+        return lines.popFirst()
+    }
 }
 
 extension Flow {

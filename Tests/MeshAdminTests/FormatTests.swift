@@ -22,7 +22,7 @@ struct FormatTests {
             "memoryBytes":52428800,"node":"n1",
             "peers":[{"id":2,"name":"west"}],
             "publisher":{"isAlone":false,"isLocal":true,"isReachable":true,"node":"n1"},
-            "rejections":[],
+            "rejections":[],"sources":[],
             "uptimeSeconds":192.5,"version":"0.1.0","warnings":["west is unreachable"]}
             """.split(separator: "\n").joined()
         #expect(text == expected)
@@ -45,35 +45,32 @@ struct FormatTests {
 
 @Suite("Flow hub")
 struct FlowHubTests {
-    @Test("keeps the most recent flows in order, and no more than its maximum")
-    func history() async {
+    private func hub(_ published: Int64, inBatchesOf size: Int64) -> FlowHub<Flow> {
         let hub = FlowHub<Flow>()
-        let published = FlowHub<Flow>.historyMaximum + 100
-        for number in 1...published { hub.publish(.fixture(Int64(number))) }
-        var times: [Int64] = []
-        for await flow in hub.flows(follow: false) { times.append(flow.timeUnixMilliseconds) }
-        #expect(times == (101...Int64(published)).map { $0 })
+        for start in stride(from: 1, through: published, by: Int(size)) {
+            hub.publish((start...min(start + size - 1, published)).map { Flow.fixture($0) })
+        }
+        return hub
     }
 
-    @Test("a slow reader loses the oldest flows, and they are counted")
-    func slowReader() async {
-        let hub = FlowHub<Flow>()
-        let stream = hub.flows(follow: true)
-        for number in 1...FlowHub<Flow>.readerBufferMaximum + 5 {
-            hub.publish(.fixture(Int64(number)))
-        }
-        #expect(hub.lost == 5)
-        var iterator = stream.makeAsyncIterator()
-        #expect(await iterator.next()?.timeUnixMilliseconds == 6)
+    @Test("keeps the most recent flows in order, and no more than its maximum", arguments: [1, 7])
+    func history(size: Int64) {
+        let published = Int64(FlowHub<Flow>.historyMaximum + 100)
+        let news = hub(published, inBatchesOf: size).news(after: nil)
+        #expect(news.flows.map(\.timeUnixMilliseconds) == Array(101...published))
+        #expect(news.lost == 0 && news.position == UInt64(published))
     }
 
-    @Test("a reader that is let go of is forgotten")
-    func forgotten() {
-        let hub = FlowHub<Flow>()
-        do {
-            let stream = hub.flows(follow: true)
-            withExtendedLifetime(stream) { #expect(hub.readers == 1) }
-        }
-        #expect(hub.readers == 0)
+    @Test("a reader goes on where it was; who comes too late is told how many are gone")
+    func positions() {
+        let hub = hub(10, inBatchesOf: 3)
+        let first = hub.news(after: 4, atMost: 2)
+        #expect(first.flows.map(\.timeUnixMilliseconds) == [5, 6] && first.position == 6)
+        #expect(hub.news(after: 10).flows.isEmpty && hub.position == 10)
+        // Of an earlier life.
+        #expect(hub.news(after: 11).flows.count == 10)
+        hub.publish((1...Int64(FlowHub<Flow>.historyMaximum)).map { Flow.fixture($0) })
+        let late = hub.news(after: first.position)
+        #expect(late.lost == 4 && late.flows.count == FlowHub<Flow>.historyMaximum)
     }
 }

@@ -111,6 +111,42 @@ struct ConfigurationTests {
                 == PolicySettings(scope: .allClusters, denied: .reject, openFlows: .keep))
     }
 
+    @Test("may name an API server for objects, and for the publisher's lease")
+    func kubernetes() throws {
+        #expect(try Self.read(rightConfiguration).kubernetes == nil)
+        let inside = try Self.read(
+            rightConfiguration.replacing(
+                "publisher: b", with: "publisher: {candidates: [b, a], lease: kubernetes}")
+                + "kubernetes: {inCluster: true, nodeName: ip-10-0-0-1}\n")
+        #expect(inside.publisher.lease == .kubernetes)
+        #expect(
+            inside.kubernetes
+                == KubernetesSettings(source: .inCluster, server: nil, nodeName: "ip-10-0-0-1"))
+        let outside = try Self.read(
+            rightConfiguration
+                + "kubernetes: {kubeconfig: /etc/k.conf, apiServer: 'https://192.0.2.1:6443'}\n")
+        #expect(
+            outside.kubernetes
+                == KubernetesSettings(
+                    source: .kubeconfig(path: "/etc/k.conf"), server: "https://192.0.2.1:6443",
+                    nodeName: "a"))
+        for wrong in [
+            "{}", "{inCluster: false}", "{inCluster: true, kubeconfig: /k}", "{kubeconfig: k}",
+            "{inCluster: true, apiServer: '192.0.2.1'}", "{inCluster: true, nodeName: 'a b'}",
+        ] {
+            let error = try #require(
+                #expect(throws: ConfigurationError.self, "\(wrong)") {
+                    try Self.read(rightConfiguration + "kubernetes: \(wrong)\n")
+                })
+            #expect(error.message.hasPrefix("kubernetes"))
+        }
+        #expect(throws: ConfigurationError.self, "a lease needs a server to be in") {
+            try Self.read(
+                rightConfiguration.replacing(
+                    "publisher: b", with: "publisher: {candidates: [b, a], lease: kubernetes}"))
+        }
+    }
+
     @Test(
         "with a wrong line is refused: file, field and what is wrong",
         arguments: [

@@ -40,8 +40,16 @@ struct MessageTests {
     private static let issued = Message.certificate(.node, .issued([[0x30, 1], [0x30]]))
     private static let refused = Message.certificate(.authority, .refused("the clock went back"))
 
+    private static let flowsAsk = Message.flowsAsk(
+        FlowAsk(id: 7, life: .max, position: 9, last: 10, bytes: 4096, filter: "port=80"))
+    private static let flowsAnswer = Message.flowsAnswer(
+        FlowAnswer(
+            id: 7, life: .max, position: 12, lost: 1, kernelLost: 2, flows: [[0x7b, 0x7d], []],
+            refusal: "no"))
+
     static let all: [Message] = [
         .replication([0, 1, 255]), report, paths, claim, drain, request, issued, refused,
+        flowsAsk, flowsAnswer,
     ]
 
     @Test("is what the other one reads", arguments: all)
@@ -51,7 +59,9 @@ struct MessageTests {
 
     @Test(
         "cut short anywhere, is refused",
-        arguments: [report, paths, claim, drain, request, issued, refused])
+        arguments: [
+            report, paths, claim, drain, request, issued, refused, flowsAsk, flowsAnswer,
+        ])
     func truncation(message: Message) {
         let bytes = message.encoded
         // A report of paths may end where an earlier version's does: before its path's last byte.
@@ -65,7 +75,7 @@ struct MessageTests {
 
     @Test(
         "with something behind it, is refused",
-        arguments: [report, claim, drain, request, issued, refused])
+        arguments: [report, claim, drain, request, issued, refused, flowsAsk, flowsAnswer])
     func trailing(message: Message) {
         #expect(throws: DecodingFault.trailingBytes) {
             try Message(encoded: message.encoded + [0])
@@ -93,6 +103,15 @@ struct MessageTests {
             ([7, 1, 0, 0, 16, 1], .tooLong("request")),
             ([8, 2, 0, 0, 0, 5], .tooLong("certificates")),
             ([7, 3], .invalid("purpose of a certificate")),
+            // A filter of 4,097 bytes; 4,097 flows; a flow of 65,537 bytes.
+            (
+                [10] + [UInt8](repeating: 0, count: 30) + [0, 0, 16, 1], .tooLong("filter")
+            ),
+            ([11] + [UInt8](repeating: 0, count: 40) + [0, 0, 16, 1], .tooLong("flows")),
+            (
+                [11] + [UInt8](repeating: 0, count: 40) + [0, 0, 0, 1, 0, 1, 0, 1],
+                .tooLong("flow")
+            ),
             ([2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 120, 47, 121], .invalid("record key")),
         ] as [([UInt8], DecodingFault)])
     func wrong(bytes: [UInt8], fault: DecodingFault) {

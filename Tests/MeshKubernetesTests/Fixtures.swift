@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 import Glibc
 import MeshKubernetes
 import MeshModel
@@ -63,9 +64,10 @@ final class TemporaryFolder: Sendable {
     func remove(_ name: String) { unlink("\(path)/\(name)") }
 
     /// Sets the time of the last modification, in Unix seconds.
-    func touch(_ name: String, _ seconds: Int) {
-        let time = timespec(tv_sec: seconds, tv_nsec: 0)
-        utimensat(AT_FDCWD, "\(path)/\(name)", [time, time], 0)
+    func touch(_ name: String, _ seconds: Int) throws {
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSince1970: Double(seconds))],
+            ofItemAtPath: "\(path)/\(name)")
     }
 }
 
@@ -86,7 +88,7 @@ func changes(_ yaml: String, cluster number: UInt16) throws -> [ServiceChange] {
     var manifests = ManifestFolder(path: folder.path)
     _ = try manifests.scan(nowUnixSeconds: 0)
     for problem in manifests.snapshot.problems { throw Unexpected(description: "\(problem)") }
-    return try manifests.snapshot.records.compactMap { key, value in
+    return try manifests.snapshot.exportedRecords.compactMap { key, value in
         try ServiceChange(cluster: cluster(number), key: key, value: value)
     }
 }

@@ -90,9 +90,9 @@ struct ManifestFolderTests {
         folder.write("a.yaml", service(ports: "[{port: 1}]"))
         folder.write("b.yaml", service(ports: "[{port: 2}]"))
         folder.write("c.yaml", "---\n" + service(ports: "[{port: 3}]"))
-        folder.touch("a.yaml", 3000)
-        folder.touch("b.yaml", 1000)
-        folder.touch("c.yaml", 1000)
+        try folder.touch("a.yaml", 3000)
+        try folder.touch("b.yaml", 1000)
+        try folder.touch("c.yaml", 1000)
         _ = try manifests.scan(nowUnixSeconds: 5000)
         #expect(try port(echo, in: manifests.snapshot) == 2, "equally old: the first by name")
         let sentence =

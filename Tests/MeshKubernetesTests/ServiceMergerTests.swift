@@ -397,4 +397,64 @@ struct ServiceMergerTests {
         let changed = after.changedKeys(since: before.revision)
         #expect(changed?.map { after[$0]?.service.name } == ["b"])
     }
+
+    @Test("of a service that stays on the client's node has this node's backends only")
+    func nodeLocal() throws {
+        let yaml =
+            service(annotations: global, more: "internalTrafficPolicy: Local")
+            + slice(endpoint("10.1.0.1", node: "n"), endpoint("10.1.0.2", node: "m"))
+        var merger = ServiceMerger(own: cluster(1), node: NodeID(cluster: cluster(1), name: "m"))
+        _ = merger.update(try changes(yaml, cluster: 1))
+        _ = merger.update(
+            try changes(service(annotations: global) + slice(endpoint("10.2.0.1")), cluster: 2))
+        #expect(
+            merger.frontends.map(describe) == ["10.96.0.1:80/TCP http | 0.1*255 10.1.0.2:8080@m"])
+    }
+
+    @Test("of a derived service has the backends of all clusters that export what it stands for")
+    func derivedService() throws {
+        let derived = """
+            ---
+            apiVersion: v1
+            kind: Service
+            metadata:
+              name: derived-1
+              labels:
+                multicluster.kubernetes.io/service-name: echo
+                app.kubernetes.io/managed-by: weft
+            spec: {clusterIP: 10.96.9.9, ports: [{name: http, port: 80}]}
+
+            """
+        let export = """
+            ---
+            apiVersion: multicluster.x-k8s.io/v1beta1
+            kind: ServiceExport
+            metadata: {name: echo}
+
+            """
+        var merger = ServiceMerger(own: cluster(1))
+        // Before anybody exports anything it has no backend, and the own cluster's don't count.
+        _ = merger.update(
+            try changes(service() + slice(endpoint("10.1.0.1")) + derived, cluster: 1))
+        #expect(
+            merger.frontends.map(describe) == [
+                "10.96.0.1:80/TCP http | 0.1*255 10.1.0.1:8080@n", "10.96.9.9:80/TCP http",
+            ])
+        _ = merger.update(
+            try changes(service() + slice(endpoint("10.2.0.1")) + export, cluster: 2))
+        #expect(
+            merger.frontends.map(describe).last
+                == "10.96.9.9:80/TCP http | 0.2*255 10.2.0.1:8080@n")
+        _ = merger.update(
+            try changes(service() + slice(endpoint("10.1.0.1")) + derived + export, cluster: 1))
+        #expect(
+            merger.frontends.map(describe).last
+                == "10.96.9.9:80/TCP http | 0.1*255 10.1.0.1:8080@n | 0.2*255 10.2.0.1:8080@n")
+        #expect(merger.problems.isEmpty)
+        _ = merger.update(
+            ServiceChange(
+                cluster: cluster(1),
+                .serviceDeleted(ObjectName(namespace: "default", name: "derived-1"))))
+        #expect(merger.frontends.count == 1)
+    }
 }

@@ -82,8 +82,9 @@ final class ChurnTraffic: @unchecked Sendable {
     }
 }
 
+/// Since the process first asked.
 func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    UInt64(clockStart.duration(to: .now).nanoseconds)
 }
+
+private let clockStart = SuspendingClock.now

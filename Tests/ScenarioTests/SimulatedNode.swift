@@ -133,7 +133,7 @@ struct SimulatedNode {
             case .health(let input):
                 if case .claim(let claim) = input { claims.append(claim) }
                 outcome.health.append(input)
-            case .dial, .certify, .certified: break
+            case .dial, .certify, .certified, .flowsAsk, .flowsAnswer: break
             }
         }
         return outcome

@@ -67,6 +67,15 @@ extension World {
         }
     }
 
+    /// The configurations of a cluster's nodes list others.
+    func setMembers(_ number: UInt16, _ names: [String]) {
+        for id in ids where id.cluster.rawValue == number {
+            let members = nodes[id]!.configuration.members.filter { names.contains($0.name) }
+            act(id) { [now] in $0.setMembers(members, at: now, into: &$1) }
+            speak(id)
+        }
+    }
+
     func drain(_ number: UInt16, _ name: String, _ isDraining: Bool, generation: UInt64) {
         act(Self.id(number, name)) {
             $0.setDrain(isDraining, generation: generation, into: &$1)

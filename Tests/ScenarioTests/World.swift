@@ -43,6 +43,8 @@ final class World {
     /// What members of a cluster are about to find out about each other.
     var judgements: [Judgement] = []
     var heartbeats: [FlyingBeat] = []
+    /// API servers of clusters that have one.
+    var servers: [UInt16: SimulatedServer] = [:]
     let mustDial: Bool
     let authorities: SimulatedAuthorities
     /// Between clusters; heartbeats go on whatever streams do.
@@ -62,18 +64,22 @@ final class World {
     ///     nodes without.
     init(
         clusters: UInt16 = 3, nodesPerCluster: Int = 2, candidates: Int = 1,
-        imports: AgentConfiguration.Imports = .everything, seeds: [String]? = nil
+        imports: AgentConfiguration.Imports = .everything, seeds: [String]? = nil,
+        hasServers: Bool = false
     ) throws {
         nextTick = now
         mustDial = seeds != nil
         authorities = SimulatedAuthorities((1...clusters).map { cluster($0) })
-        for number in 1...clusters { leases[number] = SimulatedLease() }
+        for number in 1...clusters {
+            leases[number] = SimulatedLease()
+            if hasServers { servers[number] = SimulatedServer() }
+        }
         for number in 1...clusters {
             for index in 0..<nodesPerCluster {
                 let node = try Self.node(
                     number, index, of: nodesPerCluster, candidates: candidates, imports: imports,
                     seeds: seeds ?? [], clusters: clusters, authorities: authorities,
-                    lease: leases[number]!)
+                    lease: leases[number]!, hasServer: hasServers)
                 nodes[node.id] = node
             }
         }
@@ -83,13 +89,14 @@ final class World {
     private static func node(
         _ number: UInt16, _ index: Int, of count: Int, candidates: Int,
         imports: AgentConfiguration.Imports, seeds: [String],
-        clusters: UInt16, authorities: SimulatedAuthorities, lease: SimulatedLease
+        clusters: UInt16, authorities: SimulatedAuthorities, lease: SimulatedLease,
+        hasServer: Bool
     ) throws -> SimulatedNode {
         func underlay(_ index: Int, _ number: UInt16 = number) -> Address {
             Address("192.0.2.\(Int(number) * 10 + index)")!
         }
         let id = id(number, name(index))
-        let configuration = AgentConfiguration(
+        var configuration = AgentConfiguration(
             mesh: "example", clusterName: ClusterName(rawValue: "c\(number)")!,
             cluster: cluster(number), node: id, zone: "",
             publisher: PublisherConfiguration(
@@ -105,6 +112,10 @@ final class World {
                 trust: "/"),
             healthProfile: .default, flowEvents: false, metricsPort: nil,
             imports: imports, identityLabels: .standard)
+        if hasServer {
+            configuration.kubernetes = KubernetesSettings(
+                source: .inCluster, server: nil, nodeName: id.name)
+        }
         let peers = (1...clusters).filter { $0 != number }.map { other in
             PeerCluster(
                 name: ClusterName(rawValue: "c\(other)")!, id: cluster(other),
@@ -151,6 +162,7 @@ final class World {
                     }
                 }
             }
+            followServers()
             for id in ids { try nodes[id]?.reconcile(at: now) }
             try watching()
         }

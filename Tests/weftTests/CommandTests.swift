@@ -9,46 +9,107 @@ import Testing
 
 @Suite("Command line")
 struct CommandTests {
-    @Test(
-        "every command has help that tells what it is for",
-        arguments: [
-            [], ["status"], ["cluster", "list"], ["node", "list"], ["node", "leave"],
-            ["node", "rejoin"], ["node", "keys"], ["node", "rotate-key"], ["service", "list"],
-            ["service", "get"], ["endpoint", "list"], ["endpoint", "attach"],
-            ["endpoint", "detach"], ["identity", "list"], ["flows"], ["drops"], ["bpf", "maps"],
-            ["bpf", "services"], ["bpf", "conntrack"], ["config", "check"], ["config", "show"],
-            ["config", "keys"], ["drain"], ["agent"], ["ca", "init"],
-            ["ca", "issue"], ["ca", "request"], ["ca", "install"], ["ca", "renew"],
-            ["ca", "verify"], ["ca", "status"], ["ca", "log"], ["ca", "deny"], ["ca", "allow"],
-            ["ca", "denied"], ["ca", "rotate"], ["why"],
-            ["join", "token"], ["join", "tokens"], ["join", "tokens", "revoke"],
-            ["cluster", "accept"], ["cluster", "forget"], ["cluster", "introducers"],
-            ["lab"], ["lab", "up"], ["lab", "down"], ["lab", "list"], ["lab", "logs"],
-            ["lab", "exec"], ["lab", "kill"], ["lab", "revive"], ["lab", "drain"],
-            ["lab", "cut"], ["lab", "mend"], ["lab", "freeze"], ["lab", "thaw"],
-            ["connectivity", "test"], ["connectivity", "serve"], ["completion"],
-            ["lab", "demo"], ["lab", "serve"], ["lab", "load"],
-        ])
-    func help(words: [String]) throws {
+    /// Every command that a user may give, by its words.
+    static let commands: [[String]] = {
+        func below(_ command: any ParsableCommand.Type, _ words: [String]) -> [[String]] {
+            guard command.configuration.shouldDisplay else { return [] }
+            return [words]
+                + command.configuration.subcommands.flatMap {
+                    below($0, words + [$0.configuration.commandName ?? "\($0)".lowercased()])
+                }
+        }
+        return below(Weft.self, [])
+    }()
+
+    private func help(_ words: [String]) throws -> String {
         let error = try #require(throws: (any Error).self) {
             var command = try Weft.parseAsRoot(words + ["--help"])
             try command.run()
         }
         #expect(Weft.exitCode(for: error) == .success)
-        let text = Weft.fullMessage(for: error)
+        return Weft.fullMessage(for: error, columns: 500)
+    }
+
+    @Test("every command has help that tells what it is for", arguments: commands)
+    func help(words: [String]) throws {
+        let text = try help(words)
         #expect(text.contains("OVERVIEW: "))
         #expect(text.contains("USAGE: weft"))
         if words.isEmpty { #expect(text.contains("Exit codes: 0 done; 1")) }
     }
 
-    @Test("failures have their exit codes")
-    func exitCodes() throws {
-        let usage = try #require(throws: (any Error).self) { try Weft.parseAsRoot(["sttaus"]) }
-        #expect(Entry.report(usage) == ExitCode(2))
-        let unreachable = AdminClientError.unreachable(socket: "/none", reason: "not there")
-        #expect(Entry.report(unreachable) == ExitCode(3))
-        #expect(Entry.report(AdminClientError.permissionDenied(socket: "/none")) == ExitCode(1))
-        #expect(Entry.report(AdminFault(.notFound, "there is none")) == ExitCode(1))
+    @Test(
+        "every command that does something has an example, which can be given", arguments: commands)
+    func example(words: [String]) throws {
+        let isGroup = Self.commands.contains { $0.count > words.count && $0.starts(with: words) }
+        guard !isGroup else { return }
+        let examples = try help(words).split(separator: "\n")
+            .map { $0.drop { $0 == " " } }
+            .filter { $0.hasPrefix("weft ") || $0.hasPrefix("sudo weft ") }
+            // What stands behind it is for the shell, or says what it does.
+            .map { $0.firstRange(of: "  ").map { [line = $0] in line[..<$0.lowerBound] } ?? $0 }
+        #expect(!examples.isEmpty, "weft \(words.joined(separator: " "))")
+        for example in examples {
+            let given =
+                example.split { ">|".contains($0) }.first?
+                .split(separator: " ").map(String.init) ?? []
+            let arguments = Array(given.drop { $0 == "sudo" || $0 == "weft" })
+            let command = try Weft.parseAsRoot(arguments)
+            // The word of a default command may be left out.
+            let isDefault = [["join", "use"], ["join", "tokens", "list"]].contains(words)
+            let isThat = arguments.starts(with: isDefault ? Array(words.dropLast()) : words)
+            #expect(isThat && type(of: command) != Weft.self, "\(example)")
+        }
+    }
+
+    @Test(
+        "failures have their sentence, what to do, and an exit code of their own",
+        arguments: [
+            (AdminClientError.unreachable(socket: "/s", reason: "there is no such socket"), 3),
+            (AdminClientError.timedOut(socket: "/s", seconds: 10), 3),
+            (AdminClientError.permissionDenied(socket: "/s"), 4),
+            (AdminFault(.forbidden, "this socket is for reading only", hint: "use the other"), 4),
+            (AdminFault(.notFound, "there is no cluster x", hint: "weft cluster list"), 5),
+            (AdminClientError.otherVersion(agent: nil, question: "/v1/x", reason: "no"), 6),
+            (AdminClientError.notAnAgent(socket: "/s", reason: "it is 'nginx'"), 7),
+            (AdminFault(.conflict, "that contradicts", hint: "first do this"), 1),
+        ] as [(any Error & Sendable, Int32)])
+    func complaints(error: any Error & Sendable, code: Int32) throws {
+        let complaint = Complaint(error)
+        #expect(complaint.code.rawValue == code)
+        #expect(!complaint.sentence.contains("\n") && !complaint.sentence.hasSuffix("."))
+        #expect(try #require(complaint.hint).count > 5)
+        #expect(Entry.report(error).rawValue == code)
+        #expect(ExitCode.documentation.contains("\(code) "))
+    }
+
+    @Test(
+        "a command line that makes no sense: what is wrong, what was meant, where its help is",
+        arguments: [
+            (["sttaus"], "there is no command 'weft sttaus'; did you mean 'weft status'?", "weft"),
+            (
+                ["cluster", "lst"],
+                "there is no command 'weft cluster lst'; did you mean "
+                    + "'weft cluster list'?", "weft cluster"
+            ),
+            (["frobnicate"], "there is no command 'weft frobnicate'", "weft"),
+            (
+                ["status", "--wach"], "unknown option '--wach'. Did you mean '--watch'?",
+                "weft status"
+            ),
+            (["status", "-o", "xml"], "the value 'xml' is invalid", "weft status"),
+            (
+                ["service", "get"], "missing expected argument '<namespace/name>'",
+                "weft service get"
+            ),
+            (["join"], "missing expected argument", "weft join"),
+        ] as [([String], String, String)])
+    func usage(words: [String], sentence: String, command: String) throws {
+        let error = try #require(throws: (any Error).self) { try Weft.parseAsRoot(words) }
+        let complaint = Complaint.usage(Weft.message(for: error), of: Weft.self, words)
+        #expect(complaint.sentence.hasPrefix(sentence), "\(complaint.sentence)")
+        #expect(complaint.hint == "'\(command) --help' says what it takes")
+        #expect(complaint.code == .usage && Entry.report(error) == .usage)
         #expect(Entry.report(ExitCode(42)) == ExitCode(42))
     }
 

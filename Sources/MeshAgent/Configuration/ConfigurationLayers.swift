@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import MeshAdmin
 import Yams
 
 /// A node's configuration as it was said: a file, the environment's variables over it, options of the

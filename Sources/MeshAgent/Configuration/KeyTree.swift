@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MeshAdmin
 import Yams
 
 /// The keys that a configuration may have, as mappings within mappings.
@@ -49,12 +50,8 @@ struct KeyTree {
         let parts = key.split(separator: ".").map(String.init)
         let parent = parts.dropLast().joined(separator: ".")
         let siblings = children[parent] ?? []
-        func nearest(_ names: some Sequence<String>, to name: String) -> String? {
-            names.map { (editDistance($0.lowercased(), name.lowercased()), $0) }
-                .filter { $0.0 <= max(1, name.count / 3) }.min { $0 < $1 }?.1
-        }
         let name = parts.last ?? ""
-        var meant = nearest(siblings, to: name).map { parent.isEmpty ? $0 : "\(parent).\($0)" }
+        var meant = nearest(name, among: siblings).map { parent.isEmpty ? $0 : "\(parent).\($0)" }
         if meant == nil {
             // The right name in the wrong place.
             let elsewhere = keys.sorted().filter {
@@ -67,25 +64,4 @@ struct KeyTree {
         return known.isEmpty
             ? "\(key) isn't known" : "\(key) isn't known; what is known there is \(known)"
     }
-}
-
-/// How many letters have to be put in, taken out, replaced or swapped with the next to make one of the
-/// other. Cost: the product of their lengths; what is long is far from everything.
-func editDistance(_ one: String, _ other: String) -> Int {
-    let (left, right) = (Array(one.unicodeScalars), Array(other.unicodeScalars))
-    guard max(left.count, right.count) <= 64 else { return .max }
-    var before: [Int] = []
-    var row = Array(0...right.count)
-    for i in left.indices {
-        var next = [i + 1]
-        for j in right.indices {
-            var best = min(row[j] + (left[i] == right[j] ? 0 : 1), row[j + 1] + 1, next[j] + 1)
-            if i > 0, j > 0, left[i] == right[j - 1], left[i - 1] == right[j] {
-                best = min(best, before[j - 1] + 1)
-            }
-            next.append(best)
-        }
-        (before, row) = (row, next)
-    }
-    return row[right.count]
 }

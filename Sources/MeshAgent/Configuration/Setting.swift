@@ -53,7 +53,7 @@ public struct Setting: Sendable {
         Setting(
             "node.zone", else: "''", "Where it is; relays are taken from different zones."),
         Setting(
-            "nodes", as: .value,
+            "nodes", as: .value, isLive: true,
             "Every node of the cluster, this one included: {name: NAME, address: UNDERLAY}."),
         Setting(
             "publisher", "The one node that publishes and holds the authority; or, as a mapping:"),
@@ -61,7 +61,9 @@ public struct Setting: Sendable {
             "publisher.candidates", as: .value,
             "Nodes that may publish; the first is the cluster's home."),
         Setting(
-            "publisher.lease", else: "fixed", "How candidates agree: fixed (one) or etcd."),
+            "publisher.lease", else: "fixed",
+            "How candidates agree: fixed (one), etcd or kubernetes."
+        ),
         Setting("etcd.endpoints", as: .value, "host:port of each member."),
         Setting("etcd.bundle", "PEM file of the authorities of etcd's servers."),
         Setting("etcd.certificate", "PEM file of this node's certificate for etcd."),
@@ -69,6 +71,17 @@ public struct Setting: Sendable {
         Setting(
             "store", else: "embedded",
             "Where the cluster's nodes read its ledger: embedded (from each other) or etcd."),
+        Setting(
+            "kubernetes.inCluster", as: .value,
+            "true: objects come from the API server of the pod that the agent runs in."),
+        Setting(
+            "kubernetes.kubeconfig",
+            "Otherwise: a file that names an API server, and how to authenticate there."),
+        Setting(
+            "kubernetes.apiServer",
+            "https://host:port of the API server instead of what those two say."),
+        Setting(
+            "kubernetes.nodeName", "What the API server calls this node; without: node.name."),
         Setting(
             "imports", else: "everything",
             "What is taken of other clusters: everything, or needed: only services of namespaces that this cluster has services in."

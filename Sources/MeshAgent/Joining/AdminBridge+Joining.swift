@@ -60,9 +60,11 @@ extension AdminBridge {
         guard let roster = await mesh.desk?.roster else { return clusters }
         let heard = await mesh.heard
         var clusters = clusters
+        let places = Dictionary(
+            clusters.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
         for member in roster.clusters.values.sorted(by: { $0.name < $1.name }) {
             let status = RosterStatus(member, heard: heard[member.name])
-            if let index = clusters.firstIndex(where: { $0.name == member.name.rawValue }) {
+            if let index = places[member.name.rawValue] {
                 clusters[index].roster = status
             } else {
                 clusters.append(

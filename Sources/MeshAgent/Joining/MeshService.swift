@@ -95,8 +95,11 @@ actor MeshService: Service {
         }
     }
 
-    /// Asks others for another charter, with the next look at the time.
-    func ask(for charter: ClusterCharter?) { configuration.charter = charter }
+    /// Tells others of another charter and other nodes, with the next look at the time.
+    func follow(_ next: AgentConfiguration) {
+        configuration.charter = next.charter
+        configuration.members = next.members
+    }
 
     // MARK: From the ledgers
 

@@ -31,7 +31,9 @@ extension AdminBridge {
         addClusters(to: &page, tables, census, figures, await health.capacities)
         addBackends(to: &page, await backends.counts, tables)
         addState(to: &page, state, tables, statementsIgnored: await mesh.ignored)
+        await addObjects(to: &page)
         addDatapath(to: &page, readings, maps)
+        addFlows(to: &page, readings, tables)
         page.set(.applyDelay, await reconciliation.delays.apply)
         page.set(.datapathFailures, await reconciliation.failures.count)
         addPolicies(to: &page, readings, tables, await reconciliation.policyFigures)
@@ -131,7 +133,7 @@ extension AdminBridge {
             case .drop(let reason):
                 page.set(.droppedPackets, reading.packets, reason.label)
                 page.set(.droppedBytes, reading.bytes, reason.label)
-            case .counter(.eventsLost): page.set(.flowRecordsLost, reading.packets, "kernel")
+            case .counter(.eventsLost): break
             case .counter(let counter) where DatapathCounter.forwarding.contains(counter):
                 page.set(.forwardedPackets, reading.packets, counter.label)
                 page.set(.forwardedBytes, reading.bytes, counter.label)
@@ -140,7 +142,6 @@ extension AdminBridge {
                 page.set(.datapathEvents, reading.packets, counter.label)
             }
         }
-        page.set(.flowRecordsLost, hub.lost, "reader")
         for map in maps {
             page.set(.mapCapacity, map.capacity, map.name)
             guard let entries = map.entries else { continue }
@@ -298,7 +299,7 @@ extension AdminBridge {
 }
 
 /// How much there is of each cluster, own first.
-private struct ClusterCensus {
+struct ClusterCensus {
     let clusters: [ClusterRow]
     let nodes: [ClusterID: Int]
     let endpoints: [ClusterID: Int]

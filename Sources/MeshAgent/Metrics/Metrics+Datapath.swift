@@ -6,7 +6,7 @@ import MeshDatapath
 extension Metric {
     static let ofDatapath = [
         droppedPackets, droppedBytes, forwardedPackets, forwardedBytes, datapathEvents,
-        flowRecordsLost, mapEntries, mapCapacity, mapPressure, mapWrites, applyDelay,
+        mapEntries, mapCapacity, mapPressure, mapWrites, applyDelay,
         datapathFailures,
     ]
 
@@ -37,14 +37,6 @@ extension Metric {
         "What the programs did besides forwarding and dropping.",
         labels: [
             Label("event", "What it was.", values: DatapathCounter.events.map(\.label))
-        ])
-    static let flowRecordsLost = Metric(
-        "weft_flow_records_lost_total", .counter, .count, "Flow records that were lost.",
-        labels: [
-            Label(
-                "stage",
-                "kernel: the ring buffer was full, or a reason had used up its share; reader: somebody read too slowly.",
-                values: ["kernel", "reader"])
         ])
     static let mapEntries = Metric(
         "weft_datapath_map_entries", .gauge, .count,

@@ -52,6 +52,23 @@ extension Metric {
         "weft_state_complete", .gauge, .number,
         "0: not every cluster's state has arrived since the agent's start.")
 
+    static let ofObjects = [objectWatch, objects, objectProblems]
+
+    /// More than an agent ever watches.
+    private static let watches = 12
+    private static let resource = Label(open: "resource", "What is watched.")
+
+    static let objectWatch = Metric(
+        "weft_kubernetes_watch_synced", .gauge, .number,
+        "1: what the API server has is known here, but for what is on its way; 0: what it last said stays in force.",
+        labels: [resource], limit: watches, overflow: .smallest)
+    static let objects = Metric(
+        "weft_kubernetes_objects", .gauge, .count, "Objects of the API server that are known here.",
+        labels: [resource], limit: watches)
+    static let objectProblems = Metric(
+        "weft_kubernetes_object_problems", .gauge, .count,
+        "Objects of the API server that aren't in force as they are now.")
+
     static let ofTrust = [certificateLeft, certificateLeftRatio, denials]
 
     private static let kind = Label(

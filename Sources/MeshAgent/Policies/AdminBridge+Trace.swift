@@ -134,7 +134,7 @@ private struct TracedEnd {
             namespace: path.count == 2 ? path[0] : "default", name: path[path.count - 1])
         let wanted = parts.count == 2 ? parts[0] : configuration.clusterName.rawValue
         guard let cluster = tables.clusters.rows.first(where: { $0.name.rawValue == wanted })
-        else { throw AdminFault(.notFound, "there is no cluster \(wanted) in the mesh") }
+        else { throw AdminFault.unknownCluster(wanted, tables) }
         guard let found = core.endpoint(object, of: cluster.id, tables) else {
             throw AdminFault(
                 .notFound, "cluster \(wanted) has no endpoint \(object)",
@@ -183,7 +183,7 @@ private struct TracedEnd {
 
 extension StateCore {
     /// Of any cluster, as it is known here; nil if it isn't.
-    fileprivate func endpoint(
+    func endpoint(
         _ object: ObjectName, of cluster: ClusterID, _ tables: MeshTables
     ) -> (identity: Identity, addresses: [Address])? {
         let key = RecordKey(kind: .endpoint, name: "\(object)")

@@ -12,6 +12,9 @@ struct AgentArguments: ParsableArguments {
 
         Runs until SIGTERM or SIGINT. Connections through the node go on while no agent runs. Exits \
         with 1, having changed nothing, when it can't start.
+
+          weft agent --config /etc/weft/weftd.yaml
+          weft agent --set logLevel=debug
         """
 
     @Option(help: ArgumentHelp("The node's configuration.", valueName: "file"))

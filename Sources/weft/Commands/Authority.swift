@@ -38,6 +38,8 @@ struct AuthorityCommand: ParsableCommand {
                 'root.pem' is needed only to renew the intermediate and may be kept elsewhere; for a \
                 root key that was never here see 'weft ca request'. \
                 What is printed is public: other clusters need it in their peers.d.
+
+                  weft ca init --mesh example.mesh --cluster alpha
                 """)
 
         @OptionGroup var options: Options

@@ -47,6 +47,8 @@ extension AuthorityCommand {
                 spreads with the ledger; sessions of what it denies end at once, and none of them \
                 comes back. A cluster denies only what its own authority issued: another cluster's \
                 nodes are denied with --local, on each node that shall refuse them.
+
+                  weft ca deny --node beta-8 --reason stolen
                 """)
 
         @OptionGroup var subject: SubjectOptions
@@ -65,7 +67,10 @@ extension AuthorityCommand {
 
     struct Allow: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "allow", abstract: "Take a denial back.")
+            commandName: "allow", abstract: "Take a denial back.",
+            discussion: """
+                  weft ca allow --node beta-8
+                """)
 
         @OptionGroup var subject: SubjectOptions
         @Flag(help: "A denial of this node alone.")
@@ -79,12 +84,16 @@ extension AuthorityCommand {
         }
     }
 
-    struct Denied: ReadingCommand {
+    struct Denied: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "denied", abstract: "What is denied, by whom and until when.")
+            commandName: "denied", abstract: "What is denied, by whom and until when.",
+            discussion: """
+                  weft ca denied
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [DenialStatus] {
             try await client.denials()
@@ -100,13 +109,18 @@ extension AuthorityCommand {
         }
     }
 
-    struct Lives: ReadingCommand {
+    struct Lives: ListCommand {
         static let configuration = CommandConfiguration(
             commandName: "status",
-            abstract: "How long the certificates last that this node rests on.")
+            abstract: "How long the certificates last that this node rests on.",
+            discussion: """
+                  weft ca status
+                  weft ca status -w
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> TrustStatus {
             try await client.trustStatus()

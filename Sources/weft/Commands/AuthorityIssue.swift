@@ -13,6 +13,8 @@ extension AuthorityCommand {
             discussion: """
                 While an agent uses the authority it is asked to certify the key: what is issued stands \
                 in one log.
+
+                  weft ca issue alpha-2 --mesh example.mesh --cluster alpha --out alpha-2
                 """)
 
         @Argument(help: ArgumentHelp("The node's name.", valueName: "node"))

@@ -13,6 +13,9 @@ extension AuthorityCommand {
                 Reads the files themselves, so it needs the rights of the agent's user and no agent. \
                 Each record names the SHA-256 of the one before; where that doesn't hold, the log was \
                 changed: the exit code is 1 then. With -o json, one object a line.
+
+                  weft ca log --last 20
+                  weft ca log --follow -o json
                 """)
 
         /// Between two looks, following.

@@ -34,6 +34,8 @@ extension AuthorityCommand {
                 To replace the root, on the home: 'weft ca rotate root', then 'weft ca request --next', \
                 the commands above in a folder of its own, which make another root, and \
                 'weft ca install --next'. The rotation goes on by itself.
+
+                  weft ca request --mesh example.mesh --cluster alpha --out request
                 """)
 
         @OptionGroup var options: Options
@@ -64,6 +66,8 @@ extension AuthorityCommand {
             discussion: """
                 With --next it is what a rotation that is under way goes on with: under another root \
                 for 'weft ca rotate root', under the present one for 'weft ca rotate intermediate'.
+
+                  weft ca install intermediate.crt --root root.crt --mesh example.mesh --cluster alpha
                 """)
 
         @Argument(help: ArgumentHelp("The intermediate's certificate, PEM.", valueName: "file"))
@@ -93,7 +97,11 @@ extension AuthorityCommand {
     struct Renew: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "renew", abstract: "Make a new intermediate with the root's key.",
-            discussion: "What the former one issued stays good until it ends.")
+            discussion: """
+                What the former one issued stays good until it ends.
+
+                  weft ca renew --mesh example.mesh --cluster alpha
+                """)
 
         @OptionGroup var options: Options
 
@@ -108,7 +116,10 @@ extension AuthorityCommand {
 
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "verify", abstract: "Judge a node's certificates as its peers would.")
+            commandName: "verify", abstract: "Judge a node's certificates as its peers would.",
+            discussion: """
+                  weft ca verify /etc/weft/trust/node.pem --mesh example.mesh --cluster alpha
+                """)
 
         @Argument(
             help: ArgumentHelp(

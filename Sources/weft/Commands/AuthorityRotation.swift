@@ -18,6 +18,9 @@ extension AuthorityCommand {
                 meanwhile. A cluster that can't be reached is waited for and named; with --force it \
                 isn't waited for, and can't verify this one until it returns. Interrupted, the agent \
                 goes on with it. Without an argument: where the last one stands.
+
+                  weft ca rotate root
+                  weft ca rotate --abort
                 """)
 
         @Argument(help: ArgumentHelp("What to replace: root or intermediate.", valueName: "what"))
@@ -54,7 +57,11 @@ extension AuthorityCommand {
         static let configuration = CommandConfiguration(
             commandName: "bundle",
             abstract: "This cluster's roots in the format of SPIFFE, for others than weft.",
-            discussion: "Runs on the cluster's home. Ask again after the refresh hint in it.")
+            discussion: """
+                Runs on the cluster's home. Ask again after the refresh hint in it.
+
+                  weft ca bundle > alpha.bundle.json
+                """)
 
         @OptionGroup var agent: AgentOptions
 

@@ -8,12 +8,17 @@ struct ClusterCommand: ParsableCommand {
         commandName: "cluster", abstract: "The clusters of the mesh.",
         subcommands: [List.self, Accept.self, Forget.self, Introducers.self])
 
-    struct List: ReadingCommand {
+    struct List: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "list", abstract: "What this node believes about every cluster.")
+            commandName: "list", abstract: "What this node believes about every cluster.",
+            discussion: """
+                  weft cluster list
+                  weft cluster list --paths -w
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
         @Flag(help: "Show every pair of relays.") var paths = false
 
         func ask(_ client: AdminClient) async throws -> [ClusterStatus] {
@@ -31,7 +36,8 @@ struct ClusterCommand: ParsableCommand {
             }
             let table = Table(
                 [
-                    "CLUSTER", .right("ID"), "MESH", "VERDICT", .right("SINCE"), .right("WEIGHT"),
+                    "CLUSTER", .right("ID"), .state("MESH"), .state("VERDICT"), .right("SINCE"),
+                    .right("WEIGHT"),
                     "PATHS", .right("RTT"), .right("POSITION"), .right("NODES"),
                     .right("SERVICES"), .right("ENDPOINTS"),
                 ], rows: clusters
@@ -58,7 +64,7 @@ struct ClusterCommand: ParsableCommand {
             let rows = clusters.flatMap { cluster in cluster.paths.map { (cluster, $0) } }
             return Table(
                 [
-                    "CLUSTER", "LOCAL RELAY", "REMOTE NODE", "STATE", .right("RTT"),
+                    "CLUSTER", "LOCAL RELAY", "REMOTE NODE", .state("STATE"), .right("RTT"),
                     .right("LAST BEAT"), "OVERLAY",
                 ], rows: rows
             ) { cluster, path in

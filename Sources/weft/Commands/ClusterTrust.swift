@@ -12,6 +12,9 @@ extension ClusterCommand {
                 Trust isn't passed on by accident: a cluster that joined through one that is no \
                 introducer here stays pending. Compare its root ('weft cluster list') with what its \
                 operators say. Runs on the cluster's home.
+
+                  weft cluster accept gamma
+                  weft cluster accept gamma --root 0a1b2c
                 """)
 
         @Argument(help: ArgumentHelp("The cluster's name.", valueName: "name"))
@@ -38,6 +41,8 @@ extension ClusterCommand {
                 If this cluster introduced it, those who rely on this cluster's word forget it, too. \
                 Its name, ID and addresses stay reserved until they are accepted or joined with a \
                 token again. Runs on the cluster's home.
+
+                  weft cluster forget gamma
                 """)
 
         @Argument(help: ArgumentHelp("The cluster's name.", valueName: "name"))
@@ -62,6 +67,10 @@ extension ClusterCommand {
                 pending until 'weft cluster accept'. By default that is the cluster that began the \
                 mesh. This cluster's own word always counts. Each cluster chooses for itself. Runs on \
                 the cluster's home; with names, or a flag, it replaces those chosen before.
+
+                  weft cluster introducers
+                  weft cluster introducers alpha beta
+                  weft cluster introducers --founder
                 """)
 
         @Argument(help: ArgumentHelp("Clusters that may introduce others.", valueName: "name"))

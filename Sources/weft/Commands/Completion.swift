@@ -6,9 +6,9 @@ struct CompletionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "completion", abstract: "Print what lets a shell complete weft's words.",
         discussion: """
-            bash   weft completion bash > /etc/bash_completion.d/weft
-            zsh    weft completion zsh > "${fpath[1]}/_weft"
-            fish   weft completion fish > ~/.config/fish/completions/weft.fish
+              weft completion bash > /etc/bash_completion.d/weft
+              weft completion zsh > "${fpath[1]}/_weft"
+              weft completion fish > ~/.config/fish/completions/weft.fish
             """)
 
     enum Shell: String, ExpressibleByArgument, CaseIterable {

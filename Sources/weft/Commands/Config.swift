@@ -95,6 +95,8 @@ struct ConfigCommand: ParsableCommand {
             abstract: "Everything that a configuration may say.",
             discussion: """
                 LIVE values are taken up by a running agent within seconds, others by a restart.
+
+                  weft config keys
                 """)
 
         @OptionGroup var output: OutputOptions

@@ -126,6 +126,8 @@ struct ConnectivityCommand: ParsableCommand {
                 Makes one endpoint on this node, prints its addresses for 'weft connectivity test \
                 --server ADDRESS' elsewhere, and removes it when interrupted. Needs root and the \
                 administration socket.
+
+                  weft connectivity serve
                 """)
 
         @OptionGroup var agent: AgentOptions

@@ -11,6 +11,9 @@ struct DrainCommand: AsyncParsableCommand {
             For maintenance of a whole cluster: within a third of a second its services are served \
             by the others, here too. Connections that are open go on, and a service that only \
             this cluster has stays.
+
+              weft drain on
+              weft drain off
             """)
 
     enum Switch: String, ExpressibleByArgument, CaseIterable {

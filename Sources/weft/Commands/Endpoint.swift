@@ -12,7 +12,8 @@ struct EndpointCommand: ParsableCommand {
     fileprivate static func table(_ endpoints: [EndpointStatus]) -> String {
         Table(
             [
-                "NAMESPACE", "NAME", "CLUSTER", "NODE", "ADDRESSES", "IDENTITY", "STATE", "LABELS",
+                "NAMESPACE", "NAME", "CLUSTER", "NODE", "ADDRESSES", "IDENTITY", .state("STATE"),
+                "LABELS",
             ], rows: endpoints
         ) {
             [
@@ -24,12 +25,17 @@ struct EndpointCommand: ParsableCommand {
         }.text
     }
 
-    struct List: ReadingCommand {
+    struct List: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "list", abstract: "Every endpoint that this node knows.")
+            commandName: "list", abstract: "Every endpoint that this node knows.",
+            discussion: """
+                  weft endpoint list
+                  weft endpoint list --local -o json
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
         @Flag(help: "Only endpoints of this node.") var local = false
 
         func ask(_ client: AdminClient) async throws -> [EndpointStatus] {
@@ -42,7 +48,10 @@ struct EndpointCommand: ParsableCommand {
     struct Attach: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "attach",
-            abstract: "Give the workload in a network namespace an address in the mesh.")
+            abstract: "Give the workload in a network namespace an address in the mesh.",
+            discussion: """
+                  weft endpoint attach shop/web-0 --netns /run/netns/web --label app=web
+                """)
 
         @Argument(help: ArgumentHelp("What to call it.", valueName: "namespace/name"))
         var endpoint: ObjectArgument
@@ -75,7 +84,10 @@ struct EndpointCommand: ParsableCommand {
 
     struct Detach: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "detach", abstract: "Take a workload of this node out of the mesh.")
+            commandName: "detach", abstract: "Take a workload of this node out of the mesh.",
+            discussion: """
+                  weft endpoint detach shop/web-0
+                """)
 
         @Argument(help: ArgumentHelp("The endpoint.", valueName: "namespace/name"))
         var endpoint: ObjectArgument

@@ -8,12 +8,16 @@ struct IdentityCommand: ParsableCommand {
         commandName: "identity", abstract: "What the numbers in packets mean.",
         subcommands: [List.self])
 
-    struct List: ReadingCommand {
+    struct List: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "list", abstract: "Every identity that this node knows.")
+            commandName: "list", abstract: "Every identity that this node knows.",
+            discussion: """
+                  weft identity list
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [IdentityStatus] {
             try await client.identities()

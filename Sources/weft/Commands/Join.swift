@@ -18,7 +18,11 @@ struct JoinCommand: AsyncParsableCommand {
 
     struct Use: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "use", abstract: "Join with a token (the default).")
+            commandName: "use", abstract: "Join with a token (the default).",
+            discussion: """
+                  weft join weft1-TOKEN@192.0.2.7:4792
+                  weft join -
+                """)
 
         @Argument(
             help: ArgumentHelp(
@@ -52,6 +56,9 @@ struct JoinCommand: AsyncParsableCommand {
             discussion: """
                 It is used once, by whom it is made for. Standard output gets TOKEN@ADDRESS alone; \
                 whoever has it can join in that name.
+
+                  weft join token beta --id 2
+                  weft join token --node alpha-3
                 """)
 
         @Argument(help: ArgumentHelp("The joining cluster's name.", valueName: "name"))

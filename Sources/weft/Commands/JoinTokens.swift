@@ -16,14 +16,19 @@ extension JoinCommand {
 }
 
 extension JoinCommand.Tokens {
-    struct List: ReadingCommand {
+    struct List: ListCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
             abstract: "Who has a token, and what became of it (the default).",
-            discussion: "Until a day after a token has expired.")
+            discussion: """
+                Until a day after a token has expired.
+
+                  weft join tokens
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [TokenStatus] {
             try await client.tokens()
@@ -47,6 +52,8 @@ extension JoinCommand.Tokens {
             discussion: """
                 Who has joined with it stays: for a cluster there is 'weft cluster forget', for a \
                 node's certificate 'weft ca deny'.
+
+                  weft join tokens revoke 00000000000000ff
                 """)
 
         @Argument(help: ArgumentHelp("As 'weft join tokens' shows it.", valueName: "token"))

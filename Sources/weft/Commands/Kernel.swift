@@ -8,12 +8,16 @@ struct KernelCommand: ParsableCommand {
         commandName: "bpf", abstract: "What the kernel really holds.",
         subcommands: [Maps.self, Services.self, Connections.self])
 
-    struct Maps: ReadingCommand {
+    struct Maps: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "maps", abstract: "The maps, and how full they are.")
+            commandName: "maps", abstract: "The maps, and how full they are.",
+            discussion: """
+                  weft bpf maps
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [MapUsage] { try await client.maps() }
 
@@ -33,12 +37,16 @@ struct KernelCommand: ParsableCommand {
         }
     }
 
-    struct Services: ReadingCommand {
+    struct Services: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "services", abstract: "The services as the programs see them.")
+            commandName: "services", abstract: "The services as the programs see them.",
+            discussion: """
+                  weft bpf services -o json
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [KernelService] {
             try await client.kernelServices()
@@ -73,12 +81,16 @@ struct KernelCommand: ParsableCommand {
         }
     }
 
-    struct Connections: ReadingCommand {
+    struct Connections: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "conntrack", abstract: "The connections that are tracked.")
+            commandName: "conntrack", abstract: "The connections that are tracked.",
+            discussion: """
+                  weft bpf conntrack
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [ConnectionEntry] {
             try await client.connections()
@@ -87,7 +99,8 @@ struct KernelCommand: ParsableCommand {
         func render(_ connections: [ConnectionEntry]) -> String {
             Table(
                 [
-                    "PROTOCOL", "STATE", "SOURCE", "DESTINATION", "FRONTEND", .right("CLUSTER"),
+                    "PROTOCOL", .state("STATE"), "SOURCE", "DESTINATION", "FRONTEND",
+                    .right("CLUSTER"),
                     .right("AGE"), .right("IDLE"), .right("SENT"), .right("RECEIVED"),
                 ], rows: connections
             ) {

@@ -8,7 +8,12 @@ extension LabCommand {
         static let configuration = CommandConfiguration(
             commandName: "demo",
             abstract: "Three clusters, one dies, comes back, another drains: watch the requests.",
-            discussion: "Exits with 1 and the reason if a promise didn't hold.")
+            discussion: """
+                Exits with 1 and the reason if a promise didn't hold.
+
+                  weft lab demo
+                  weft lab demo --keep
+                """)
 
         @OptionGroup var options: Options
         @Flag(help: "Leave the lab up to play with.") var keep = false

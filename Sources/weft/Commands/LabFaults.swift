@@ -11,6 +11,9 @@ extension LabCommand {
                 Packets from the first to the second are lost, those back arrive; 'lab mend' undoes \
                 it. With --port only the UDP datagrams to that port are, as behind a firewall: 8472 \
                 is the overlay's in a lab, 4791 that of heartbeats and gossip.
+
+                  weft lab cut alpha beta
+                  weft lab cut beta gamma --port 8472 --both-ways
                 """)
 
         @Option(help: "Lose UDP datagrams to this port only.") var port: UInt16?
@@ -34,7 +37,10 @@ extension LabCommand {
 
     struct Mend: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "mend", abstract: "Undo 'lab cut'.")
+            commandName: "mend", abstract: "Undo 'lab cut'.",
+            discussion: """
+                  weft lab mend alpha beta
+                """)
 
         @OptionGroup var link: Link
         @OptionGroup var options: Options
@@ -53,7 +59,10 @@ extension LabCommand {
     struct Freeze: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "freeze",
-            abstract: "Stop agents where they are; cables and workloads go on.")
+            abstract: "Stop agents where they are; cables and workloads go on.",
+            discussion: """
+                  weft lab freeze beta/beta-1
+                """)
 
         @OptionGroup var target: Target
         @OptionGroup var options: Options
@@ -69,7 +78,10 @@ extension LabCommand {
 
     struct Thaw: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "thaw", abstract: "Undo 'lab freeze'.")
+            commandName: "thaw", abstract: "Undo 'lab freeze'.",
+            discussion: """
+                  weft lab thaw beta/beta-1
+                """)
 
         @OptionGroup var target: Target
         @OptionGroup var options: Options

@@ -9,7 +9,12 @@ extension LabCommand {
         static let configuration = CommandConfiguration(
             commandName: "up",
             abstract: "Make a lab, and wait until every cluster knows every other.",
-            discussion: "Without a file: three clusters of two nodes, one global service.")
+            discussion: """
+                Without a file: three clusters of two nodes, one global service.
+
+                  weft lab up
+                  weft lab up mesh.yaml --lab mine
+                """)
 
         @Argument(help: ArgumentHelp("What to make, in YAML.", valueName: "file"))
         var file: String?
@@ -38,7 +43,11 @@ extension LabCommand {
 
     struct Down: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "down", abstract: "Remove a lab, or what a crash left of it.")
+            commandName: "down", abstract: "Remove a lab, or what a crash left of it.",
+            discussion: """
+                  weft lab down
+                  weft lab down --all
+                """)
 
         @OptionGroup var options: Options
         @Flag(help: "Remove every lab.") var all = false
@@ -52,7 +61,10 @@ extension LabCommand {
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "list", abstract: "The labs that there are, node by node.")
+            commandName: "list", abstract: "The labs that there are, node by node.",
+            discussion: """
+                  weft lab list
+                """)
 
         @OptionGroup var output: OutputOptions
 
@@ -107,7 +119,10 @@ extension LabCommand {
 
     struct Logs: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "logs", abstract: "What agents and workloads wrote.")
+            commandName: "logs", abstract: "What agents and workloads wrote.",
+            discussion: """
+                  weft lab logs alpha
+                """)
 
         @Argument(
             help: ArgumentHelp(

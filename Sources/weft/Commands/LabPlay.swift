@@ -7,7 +7,11 @@ extension LabCommand {
     struct Exec: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "exec", abstract: "Run a command inside an endpoint.",
-            discussion: "Exits with the command's own code.")
+            discussion: """
+                Exits with the command's own code.
+
+                  weft lab exec alpha/client -- curl -s http://10.201.0.10/
+                """)
 
         @Argument(
             help: ArgumentHelp(
@@ -26,7 +30,11 @@ extension LabCommand {
     struct Kill: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "kill",
-            abstract: "End a cluster or a node as a power cut would: cables and agents at once.")
+            abstract: "End a cluster or a node as a power cut would: cables and agents at once.",
+            discussion: """
+                  weft lab kill beta
+                  weft lab kill beta/beta-1
+                """)
 
         @OptionGroup var target: Target
         @OptionGroup var options: Options
@@ -42,7 +50,10 @@ extension LabCommand {
 
     struct Revive: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "revive", abstract: "Bring back what was killed.")
+            commandName: "revive", abstract: "Bring back what was killed.",
+            discussion: """
+                  weft lab revive beta
+                """)
 
         @OptionGroup var target: Target
         @OptionGroup var options: Options
@@ -58,7 +69,11 @@ extension LabCommand {
 
     struct Drain: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "drain", abstract: "Ask all clusters to send a cluster nothing new.")
+            commandName: "drain", abstract: "Ask all clusters to send a cluster nothing new.",
+            discussion: """
+                  weft lab drain beta
+                  weft lab drain beta --off
+                """)
 
         @OptionGroup var target: Target
         @Flag(help: "Take it back.") var off = false

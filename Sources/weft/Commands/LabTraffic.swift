@@ -8,7 +8,11 @@ extension LabCommand {
         static let configuration = CommandConfiguration(
             commandName: "serve",
             abstract: "Answer HTTP with this endpoint's name, and echo UDP, until killed.",
-            discussion: "Paths: / who answers, /bytes/N so many bytes, /hold nothing.")
+            discussion: """
+                Paths: / who answers, /bytes/N so many bytes, /hold nothing.
+
+                  weft lab serve --port 8080
+                """)
 
         @Option(help: "TCP and UDP port; 0 takes a free one.") var port: UInt16 = 8080
 
@@ -25,6 +29,8 @@ extension LabCommand {
                 Prints a JSON object for each request, and one with the sums at the end. Times are \
                 nanoseconds of CLOCK_MONOTONIC; durations are written 5ms, 1.5s or 2m; \
                 a bare number counts milliseconds.
+
+                  weft lab load http://10.201.0.10/ --interval 5ms --duration 10s
                 """)
 
         @Argument(

@@ -13,6 +13,9 @@ struct LeaveCommand: AsyncParsableCommand {
             the agent goes on with it; repeat the command to see how far it is. With --force it ends \
             now: members that haven't heard of it must 'weft cluster forget' this one. \
             Runs on the cluster's home.
+
+              weft leave
+              weft leave --wait 5m --force
             """)
 
     @Flag(help: "Don't wait for members that can't be reached.") var force = false

@@ -10,20 +10,26 @@ struct NodeCommand: ParsableCommand {
             List.self, Join.self, Leave.self, Rejoin.self, Keys.self, RotateKey.self,
         ])
 
-    struct List: ReadingCommand {
+    struct List: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "list", abstract: "What this node believes about every node.")
+            commandName: "list", abstract: "What this node believes about every node.",
+            discussion: """
+                  weft node list
+                  weft node list -o json
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [NodeStatus] { try await client.nodes() }
 
         func render(_ nodes: [NodeStatus]) -> String {
             Table(
                 [
-                    "CLUSTER", "NODE", "VERDICT", .right("SINCE"), .right("WEIGHT"), "RELAY",
-                    "MEMBER", "UNDERLAY", "POD PREFIXES", .right("ENDPOINTS"),
+                    "CLUSTER", "NODE", .state("VERDICT"), .right("SINCE"), .right("WEIGHT"),
+                    "RELAY",
+                    .state("MEMBER"), "UNDERLAY", "POD PREFIXES", .right("ENDPOINTS"),
                 ], rows: nodes
             ) {
                 [

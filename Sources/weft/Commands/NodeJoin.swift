@@ -13,6 +13,9 @@ extension NodeCommand {
                 Before the agent runs, with what 'weft join token --node NAME' printed on the \
                 cluster's home. The key is made here and never leaves. Repeat it with the same token \
                 if it was interrupted.
+
+                  weft node join weft1-TOKEN@192.0.2.7:4792
+                  weft node join -
                 """)
 
         @Argument(

@@ -4,16 +4,19 @@ import ArgumentParser
 import MeshAdmin
 
 extension NodeCommand {
-    struct Keys: ReadingCommand {
+    struct Keys: ListCommand {
         static let configuration = CommandConfiguration(
             commandName: "keys", abstract: "The keys that the agent's node gossips with.",
             discussion: """
                 One, or two while a new one takes the old one's place: that is told, then used by \
                 each node that knows it, and the old one removed when all do.
+
+                  weft node keys
                 """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [GossipKeyStatus] {
             try await client.gossipKeys()
@@ -30,6 +33,8 @@ extension NodeCommand {
                 Nothing is refused meanwhile: each node uses the new key when it knows it. The old \
                 one goes when all do, after one to two minutes. Keys change once a day without \
                 this, and with each start of an agent.
+
+                  weft node rotate-key
                 """)
 
         @OptionGroup var agent: AgentOptions

@@ -13,6 +13,9 @@ extension NodeCommand {
                 are open finish; another node becomes a relay in its place. Then it says that it \
                 goes, and may be stopped: nobody takes it for dead. It stays out, through restarts \
                 too, until 'weft node rejoin'.
+
+                  weft node leave
+                  weft node leave --timeout 5m --no-wait
                 """)
 
         private static let look = Duration.milliseconds(500)
@@ -58,7 +61,10 @@ extension NodeCommand {
     struct Rejoin: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "rejoin",
-            abstract: "Put the agent's node into service again, or call 'weft node leave' off.")
+            abstract: "Put the agent's node into service again, or call 'weft node leave' off.",
+            discussion: """
+                  weft node rejoin
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions

@@ -9,13 +9,18 @@ struct PolicyCommand: ParsableCommand {
         commandName: "policy", abstract: "Who may talk to whom, and which policy says so.",
         subcommands: [List.self, Get.self, Check.self, PolicyTraceCommand.self])
 
-    struct List: ReadingCommand {
+    struct List: ListCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
-            abstract: "Policies of this cluster, in the order in which they decide.")
+            abstract: "Policies of this cluster, in the order in which they decide.",
+            discussion: """
+                  weft policy list
+                  weft policy list -w
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [PolicyStatus] {
             try await client.policies()
@@ -25,7 +30,7 @@ struct PolicyCommand: ParsableCommand {
             Table(
                 [
                     "KIND", "NAMESPACE", "NAME", "TIER", .right("PRIORITY"), .right("RULES"),
-                    .right("ENDPOINTS HERE"), "STATE",
+                    .right("ENDPOINTS HERE"), .state("STATE"),
                 ], rows: policies
             ) {
                 [
@@ -37,7 +42,7 @@ struct PolicyCommand: ParsableCommand {
         }
     }
 
-    struct Get: ReadingCommand {
+    struct Get: ListCommand {
         static let configuration = CommandConfiguration(
             commandName: "get", abstract: "What a policy means, and whom it selects.",
             discussion: """
@@ -49,6 +54,7 @@ struct PolicyCommand: ParsableCommand {
         @Argument(help: "NAMESPACE/NAME, or NAME of a kind without namespace.") var name: String
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> PolicyMeaning {
             try await client.policy("\(kind)/\(name)")

@@ -9,12 +9,17 @@ struct ServiceCommand: ParsableCommand {
         commandName: "service", abstract: "The services of this cluster, with all that serve them.",
         subcommands: [List.self, Get.self])
 
-    struct List: ReadingCommand {
+    struct List: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "list", abstract: "Every service, a line for each address and port.")
+            commandName: "list", abstract: "Every service, a line for each address and port.",
+            discussion: """
+                  weft service list
+                  weft service list -w
+                """)
 
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [ServiceStatus] {
             try await client.services()
@@ -23,7 +28,8 @@ struct ServiceCommand: ParsableCommand {
         func render(_ services: [ServiceStatus]) -> String {
             Table(
                 [
-                    "NAMESPACE", "NAME", "ADDRESS", "PROTOCOL", "GLOBAL", "AFFINITY", "STATE",
+                    "NAMESPACE", "NAME", "ADDRESS", "PROTOCOL", "GLOBAL", "AFFINITY",
+                    .state("STATE"),
                     "BACKENDS (LIVE/ALL)",
                 ], rows: services
             ) {
@@ -42,14 +48,19 @@ struct ServiceCommand: ParsableCommand {
         }
     }
 
-    struct Get: ReadingCommand {
+    struct Get: ListCommand {
         static let configuration = CommandConfiguration(
-            commandName: "get", abstract: "One service: its clusters, tiers and backends.")
+            commandName: "get", abstract: "One service: its clusters, tiers and backends.",
+            discussion: """
+                  weft service get shop/web
+                  weft service get shop/web -o json
+                """)
 
         @Argument(help: ArgumentHelp("The service.", valueName: "namespace/name"))
         var service: ObjectArgument
         @OptionGroup var agent: AgentOptions
         @OptionGroup var output: OutputOptions
+        @OptionGroup var watch: WatchOptions
 
         func ask(_ client: AdminClient) async throws -> [ServiceStatus] {
             try await client.service(service.object)
@@ -79,7 +90,7 @@ struct ServiceCommand: ParsableCommand {
             return Table(
                 [
                     "CLUSTER", .right("TIER"), .right("WEIGHT"), "BACKEND", "NODE",
-                    "TAKES NEW FLOWS",
+                    .state("TAKES NEW FLOWS"),
                 ], rows: rows
             ) { slice, backend in
                 [

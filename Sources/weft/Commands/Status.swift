@@ -3,12 +3,18 @@
 import ArgumentParser
 import MeshAdmin
 
-struct StatusCommand: ReadingCommand {
+struct StatusCommand: ListCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "How the agent of this node is.")
+        commandName: "status", abstract: "How the agent of this node is.",
+        discussion: """
+              weft status
+              weft status -w
+              weft status -o json | jq .health
+            """)
 
     @OptionGroup var agent: AgentOptions
     @OptionGroup var output: OutputOptions
+    @OptionGroup var watch: WatchOptions
 
     func ask(_ client: AdminClient) async throws -> AgentStatus { try await client.status() }
 
@@ -19,6 +25,7 @@ struct StatusCommand: ReadingCommand {
         }
         parts.append(Self.ledgers(status.ledgers))
         if !status.links.isEmpty { parts.append(Self.links(status.links)) }
+        if !status.sources.isEmpty { parts.append(Self.sources(status.sources)) }
         if !status.rejections.isEmpty { parts.append(Self.rejections(status.rejections)) }
         if !status.manifestProblems.isEmpty {
             parts.append(Self.problems(status.manifestProblems))
@@ -27,7 +34,10 @@ struct StatusCommand: ReadingCommand {
     }
 
     private static func summary(_ status: AgentStatus) -> String {
-        let health = [status.health.state.rawValue] + status.health.reasons
+        let state = status.health.state.rawValue
+        let tone = Tone(ofState: state)
+        let health =
+            [tone?.paint(state, Console.isColoured) ?? state] + status.health.reasons
         let publisher = Self.publisher(status.publisher)
         var lines = [
             ("Node", "\(status.node) of \(status.cluster.name) (\(status.cluster.id))"),
@@ -64,7 +74,7 @@ struct StatusCommand: ReadingCommand {
         Table(
             [
                 "LEDGER", .right("POSITION"), .right("AGE"), .right("RECORDS"),
-                .right("QUARANTINED"), .right("REFUSED"), "STATE",
+                .right("QUARANTINED"), .right("REFUSED"), .state("STATE"),
             ], rows: ledgers
         ) {
             [
@@ -76,8 +86,19 @@ struct StatusCommand: ReadingCommand {
     }
 
     private static func links(_ links: [LinkStatus]) -> String {
-        Table(["LINK", "STATE", .right("SINCE"), "LAST ERROR"], rows: links) {
+        Table(["LINK", .state("STATE"), .right("SINCE"), "LAST ERROR"], rows: links) {
             [$0.peer, $0.state.rawValue, Format.age($0.sinceSeconds), $0.lastError ?? ""]
+        }.text
+    }
+
+    private static func sources(_ sources: [SourceStatus]) -> String {
+        Table(
+            ["WATCHED", "STATE", .right("SINCE"), .right("OBJECTS"), "LAST ERROR"], rows: sources
+        ) {
+            [
+                $0.resource, $0.state.rawValue, Format.age($0.sinceSeconds), "\($0.objects)",
+                $0.lastError ?? "",
+            ]
         }.text
     }
 

@@ -6,33 +6,46 @@ import MeshAdmin
 struct WhyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "why",
-        abstract: "Why this node believes what it does of a cluster or a node, or denies a flow.",
+        abstract:
+            "Why a flow gets through or doesn't; why a cluster or node is held for what it is.",
         discussion: """
-            weft why beta        what happened to the paths to cluster beta, and what was done
-            weft why beta/b-1    the same of one node
-            weft why shop/web beta:shop/db 5432
-                                 what policies say to such a flow, as weft policy trace
+            Of a flow: who sends it, which backends it may be sent to, what policies on both sides say, \
+            and what the path is like; the first line is the answer. Exits with 8 if the flow stops. \
+            Ends are [CLUSTER:][NAMESPACE/]NAME of an endpoint or a service, an address, world, host \
+            or remote-node. Without a port: the service's, or a ping.
+
+            Of a cluster or a node: what happened to the paths to it, and what was done.
+
+              weft why shop/web-0 shop/db:5432
+              weft why shop/web-0 beta:shop/dns:53/udp
+              weft why client 10.96.0.7:80 -o json
+              weft why beta
+              weft why beta/b-1
             """)
 
-    @Argument(help: "CLUSTER or CLUSTER/NODE; of a flow, its source.") var subject: String
-    @Argument(help: "The flow's destination.") var destination: String?
-    @Argument(help: "PORT, PORT/udp, PORT/sctp or icmp.") var traffic: String?
+    @Argument(
+        help: ArgumentHelp(
+            "A flow's source; or, alone, CLUSTER or CLUSTER/NODE.", valueName: "subject"))
+    var subject: String
+    @Argument(
+        help: ArgumentHelp(
+            "The flow's destination, with :PORT, :PORT/udp, :PORT/sctp or :icmp behind it.",
+            valueName: "destination"))
+    var destination: String?
+    @Argument(
+        help: ArgumentHelp("The port, if it isn't behind the destination.", valueName: "port"))
+    var traffic: String?
     @OptionGroup var agent: AgentOptions
     @OptionGroup var output: OutputOptions
 
-    func validate() throws {
-        guard (destination == nil) == (traffic == nil) else {
-            throw ValidationError("A flow needs its port, too: weft why SOURCE DESTINATION PORT")
-        }
-    }
-
     func run() async throws {
-        guard let destination, let traffic else {
+        guard let destination else {
             return try output.show(try await agent.reading.why(subject), Self.render)
         }
-        let answer = try await agent.reading.trace(
+        let story = try await agent.reading.why(
             from: subject, to: destination, traffic: traffic)
-        try output.show(answer) { $0.text }
+        try output.show(story) { $0.text() }
+        if story.outcome == .stops { throw ExitCode.stops }
     }
 
     static func render(_ story: HealthStory) -> String {

@@ -9,19 +9,20 @@ struct Table {
     struct Column: ExpressibleByStringLiteral {
         let header: String
         let alignment: Alignment
+        /// Whether its cells begin with a state's name, which has a colour.
+        let hasStates: Bool
 
-        init(stringLiteral header: String) {
-            self.header = header
-            alignment = .left
-        }
+        init(stringLiteral header: String) { self.init(header) }
 
-        private init(_ header: String, _ alignment: Alignment) {
+        private init(_ header: String, _ alignment: Alignment = .left, hasStates: Bool = false) {
             self.header = header
             self.alignment = alignment
+            self.hasStates = hasStates
         }
 
         /// A column of numbers.
         static func right(_ header: String) -> Column { Column(header, .right) }
+        static func state(_ header: String) -> Column { Column(header, hasStates: true) }
     }
 
     private let columns: [Column]
@@ -42,14 +43,19 @@ struct Table {
         rows.append(cells.map { $0.isEmpty ? "-" : $0 })
     }
 
+    var text: String { text(isColoured: Console.isColoured) }
+
     /// Ends with a newline.
-    var text: String {
+    func text(isColoured: Bool) -> String {
         let lines = [columns.map(\.header)] + rows
         let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         return lines.map { line in
             let cells = columns.indices.map { column in
-                let cell = line[column]
+                var cell = line[column]
                 let padding = String(repeating: " ", count: widths[column] - cell.count)
+                if isColoured, columns[column].hasStates, let tone = Tone(ofState: cell) {
+                    cell = tone.paint(cell, true)
+                }
                 return columns[column].alignment == .left ? cell + padding : padding + cell
             }
             let padded = cells.joined(separator: "  ")

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MeshModel
+
 @testable import MeshKubernetes
 
 let kubernetesTargets: [FuzzTarget] = [
@@ -18,8 +20,68 @@ let kubernetesTargets: [FuzzTarget] = [
         for (key, object) in first.objects {
             try demand(object.key == key, "\(object.key) stands under \(key)")
         }
-    }
+    },
+    FuzzTarget("watch") {
+        watches.map { Array($0.utf8) }
+    } check: { bytes in
+        let whole = watchEvents(bytes, pieces: bytes.count + 1)
+        try demand(whole == watchEvents(bytes, pieces: 3), "pieces make other events")
+        for case .bookmark(let version, _) in whole {
+            try demand(!version.isEmpty && version.utf8.count <= 128, "version \(version)")
+        }
+        if let value = try? JSONValue(bytes) {
+            try demand((try? JSONValue(value.bytes)) == value, "written and read back, not alike")
+        }
+        if let page = try? ObjectPage(bytes) {
+            try demand(page.objects.allSatisfy { !$0.name.name.isEmpty }, "a nameless object")
+        }
+    },
+    FuzzTarget("kubeconfig") {
+        [Array(kubeconfig.utf8)]
+    } check: { bytes in
+        var message = ""
+        do throws(KubernetesError) {
+            _ = try Kubeconfig(bytes: bytes, folder: "/")
+        } catch {
+            message = error.message
+        }
+        try demand(!message.contains("s3cret"), "a secret in \(message)")
+    },
 ]
+
+/// Until something can't be read.
+private func watchEvents(_ bytes: [UInt8], pieces: Int) -> [WatchEvent] {
+    var decoder = WatchDecoder()
+    var events: [WatchEvent] = []
+    for byte in stride(from: 0, to: bytes.count, by: pieces) {
+        guard let found = try? decoder.decode(bytes[byte..<min(byte + pieces, bytes.count)])
+        else { break }
+        events += found
+    }
+    return events
+}
+
+private let watches = [
+    """
+    {"type":"ADDED","object":{"kind":"Pod","metadata":{"name":"a","namespace":"b",\
+    "resourceVersion":"7","annotations":{"x":"\\ud83e\\uddf5"}},"spec":{"n":[1,2.5e3,null]}}}
+    {"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9","annotations":\
+    {"k8s.io/initial-events-end":"true"}}}}
+    {"type":"ERROR","object":{"kind":"Status","reason":"Expired","code":410}}
+
+    """,
+    """
+    {"kind":"PodList","metadata":{"resourceVersion":"7","continue":"eyJ2"},"items":[{"metadata":\
+    {"name":"a","namespace":"b","resourceVersion":"3"}}]}
+    """,
+]
+
+private let kubeconfig = """
+    current-context: c
+    contexts: [{name: c, context: {cluster: a, user: b}}]
+    clusters: [{name: a, cluster: {server: "https://h:1", tls-server-name: k}}]
+    users: [{name: b, user: {token: s3cret, client-key-data: S0VZ}}]
+    """
 
 private let manifests = [
     """

@@ -4,6 +4,8 @@ import Logging
 import MeshAdmin
 import MeshDatapath
 import MeshModel
+import MeshStore
+import MeshTransport
 import ServiceLifecycle
 
 /// Takes flow events from the kernel and keeps the newest. They are turned into words only for
@@ -18,6 +20,7 @@ struct FlowService: Service {
     let datapath: any Datapath
     let hub: FlowHub<FlowEvent>
     let ledger: FlowLedger
+    let store: MeshStore
     let state: StateService
     let log: Logger
 
@@ -26,10 +29,15 @@ struct FlowService: Service {
         for await _ in AsyncTimer(every: Self.interval).cancelOnGracefulShutdown() {
             do throws(DatapathError) {
                 var unknown: Set<ClusterID> = []
-                var batch = FlowLedger.Batch()
-                defer { ledger.add(batch) }
+                let endpoints = store.snapshot().endpoints
+                var events: [FlowEvent] = []
+                var batch = FlowLedger.Batch { FlowLedger.Workload(endpoints[$0]) }
+                defer {
+                    hub.publish(events)
+                    ledger.add(batch, at: .monotonicNow)
+                }
                 try datapath.consumeEvents {
-                    hub.publish($0)
+                    events.append($0)
                     batch.add($0)
                     if $0.reason?.label == Self.unknownIdentity {
                         unknown.formUnion($0.strangers)

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+/// Which API server objects come from, beside the folder of manifests.
+public struct KubernetesSettings: Hashable, Sendable {
+    public enum Source: Hashable, Sendable {
+        /// What every pod finds of its own cluster.
+        case inCluster
+        /// The file's current context; an absolute path.
+        case kubeconfig(path: String)
+    }
+
+    public let source: Source
+    /// `https://host:port` instead of the one that the source names: a node serves the service addresses
+    /// itself and must not need one of them to begin with. Nil: the source's.
+    public let server: String?
+    /// What the API server calls this node.
+    public let nodeName: String
+}
+
+struct RawKubernetesSettings: Decodable {
+    let inCluster: Bool?
+    let kubeconfig: String?
+    let apiServer: String?
+    let nodeName: String?
+}
+
+extension KubernetesSettings {
+    init(
+        _ raw: RawKubernetesSettings, node: String, file: String
+    ) throws(ConfigurationError) {
+        switch (raw.inCluster ?? false, raw.kubeconfig) {
+        case (true, nil): source = .inCluster
+        case (false, let path?):
+            guard path.hasPrefix("/") else {
+                throw ConfigurationError(
+                    file, "kubernetes.kubeconfig: '\(path)' must begin with /")
+            }
+            source = .kubeconfig(path: path)
+        case (true, _?), (false, nil):
+            throw ConfigurationError(
+                file, "kubernetes: say either inCluster: true or kubeconfig: FILE")
+        }
+        if let server = raw.apiServer {
+            guard server.hasPrefix("https://"), server.utf8.count > 8, !server.hasSuffix("/") else {
+                throw ConfigurationError(
+                    file, "kubernetes.apiServer: '\(server)' must be https://host:port")
+            }
+        }
+        server = raw.apiServer
+        nodeName = raw.nodeName ?? node
+        guard isSubdomain(nodeName) else {
+            throw ConfigurationError(
+                file, "kubernetes.nodeName: '\(nodeName)' is not a DNS name")
+        }
+    }
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import APIServerDouble
+import Logging
+import MeshKubernetes
+import MeshModel
+import Testing
+
+@testable import MeshAgent
+
+private func service(_ name: String, _ spec: JSONValue) -> JSONValue {
+    ["metadata": ["name": .string(name), "namespace": "shop"], "spec": spec]
+}
+
+private func web(_ address: String = "10.96.0.1") -> JSONValue {
+    service(
+        "web",
+        [
+            "clusterIP": .string(address), "clusterIPs": [.string(address), "fd00:96::1"],
+            "type": "LoadBalancer", "ports": [["name": "http", "protocol": "TCP", "port": 80]],
+        ])
+}
+
+private func slice(_ name: String, _ family: String, _ addresses: String...) -> JSONValue {
+    [
+        "metadata": [
+            "name": .string(name), "namespace": "shop",
+            "labels": ["kubernetes.io/service-name": "web"],
+        ],
+        "addressType": .string(family),
+        "ports": [["name": "http", "protocol": "TCP", "port": 8080]],
+        "endpoints": .array(
+            addresses.map {
+                ["addresses": [.string($0)], "conditions": ["ready": true], "nodeName": "a"]
+            }),
+    ]
+}
+
+private func pod(_ name: String, on node: String, app: String) -> JSONValue {
+    [
+        "metadata": [
+            "name": .string(name), "namespace": "shop", "labels": ["app": .string(app)],
+        ],
+        "spec": ["nodeName": .string(node), "containers": [["name": "c"]]],
+    ]
+}
+
+@Suite("A node and an API server, over sockets")
+struct ServedNodeScenarios {
+    private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    private let disk: ManifestsOnDisk
+    private let node: ServedNode
+    private let server: APIServerDouble
+
+    init() throws {
+        disk = try ManifestsOnDisk()
+        node = try ServedNode()
+        var state = DoubleState()
+        state.put(.namespaces, ["metadata": ["name": "shop"]])
+        state.put(.services, web())
+        state.put(.endpointSlices, slice("web-v4", "IPv4", "10.1.0.10", "10.1.0.11"))
+        state.put(.endpointSlices, slice("web-v6", "IPv6", "fd00:1::10"))
+        state.put(.pods, pod("web-1", on: "a", app: "web"))
+        state.put(.pods, pod("web-2", on: "b", app: "web"))
+        server = APIServerDouble(state, logger: log)
+    }
+
+    private func objects(_ client: KubernetesClient) -> ObjectService {
+        ObjectService(
+            settings: KubernetesSettings(source: .inCluster, server: nil, nodeName: "a"),
+            state: node, memory: PodMemory(folder: disk.path), log: log
+        ) { selection, consumer in
+            await Reflector(selection, client: client, consumer: consumer).run()
+        }
+    }
+
+    /// Runs `body` while the node listens to the server.
+    private func listening(
+        to server: APIServerDouble, _ body: (ObjectService) async throws -> Void
+    ) async throws {
+        try await server.serving { client in
+            let objects = objects(client)
+            try await withThrowingTaskGroup { group in
+                group.addTask { await objects.run() }
+                try await body(objects)
+                group.cancelAll()
+            }
+        }
+    }
+
+    private func eventuallyServes(_ address: String, _ story: [String]?) async throws {
+        try await eventually("\(address) → \(story ?? [])") {
+            try await node.run(for: .milliseconds(20))
+            return await node.frontend(address) == story
+        }
+    }
+
+    @Test("what the server has is in the kernel's maps, and so is every change; own pods are known")
+    func follows() async throws {
+        try await listening(to: server) { objects in
+            try await eventuallyServes("10.96.0.1", ["0.1*255 10.1.0.10:8080@a 10.1.0.11:8080@a"])
+            try await eventuallyServes("fd00:96::1", ["0.1*255 fd00:1::10:8080@a"])
+            try await eventually("own pods") { await node.pods?.count == 1 }
+            let own = ObjectName(namespace: "shop", name: "web-1")
+            #expect(await node.pods?[own]?.labels == ["app": "web"])
+            #expect(try PodMemory(folder: disk.path).read()?[own]?.labels == ["app": "web"])
+
+            server.change { $0.put(.endpointSlices, slice("web-v4", "IPv4", "10.1.0.11")) }
+            try await eventuallyServes("10.96.0.1", ["0.1*255 10.1.0.11:8080@a"])
+            server.change { $0.put(.services, web("10.96.0.2")) }
+            try await eventuallyServes("10.96.0.2", ["0.1*255 10.1.0.11:8080@a"])
+            try await eventuallyServes("10.96.0.1", nil)
+            // What can't be read stays as it was, and is told; the rest goes on.
+            server.change {
+                var broken = web("10.96.0.2")
+                broken["spec"]["ports"] = [["name": "http", "port": 70_000]]
+                $0.put(.services, broken)
+                $0.put(.endpointSlices, slice("web-v4", "IPv4", "10.1.0.12"))
+            }
+            try await eventuallyServes("10.96.0.2", ["0.1*255 10.1.0.12:8080@a"])
+            #expect(
+                await objects.problems.map(\.description) == [
+                    "API server: Service shop/web: spec.ports[0].port is 70000; must be 1...65535"
+                ])
+            server.change { $0.remove(.services, namespace: "shop", name: "web") }
+            try await eventuallyServes("10.96.0.2", nil)
+            #expect(await objects.problems.isEmpty)
+        }
+    }
+
+    @Test(
+        "ten minutes without the server change nothing; when it is back, what happened meanwhile counts"
+    )
+    func withoutServer() async throws {
+        let story = ["0.1*255 10.1.0.10:8080@a 10.1.0.11:8080@a"]
+        try await listening(to: server) { objects in
+            try await eventuallyServes("10.96.0.1", story)
+            server.inject(.fail, count: 10_000)
+            server.cutConnections()
+            try await eventually("the loss") {
+                await objects.sources.contains { $0.health?.phase == .stale }
+            }
+            let handedOver = await node.handedOver
+            try await node.expectUnchanged("10.96.0.1", for: .seconds(600))
+            #expect(await node.handedOver == handedOver)
+            #expect(await node.pods?.count == 1)
+        }
+        // Restarted with another history: the node lists again.
+        var state = server.state
+        state.put(.endpointSlices, slice("web-v4", "IPv4", "10.1.0.12"))
+        state.compact()
+        let restarted = APIServerDouble(state, logger: log)
+        try await listening(to: restarted) { _ in
+            try await eventuallyServes("10.96.0.1", ["0.1*255 10.1.0.12:8080@a"])
+        }
+    }
+}
