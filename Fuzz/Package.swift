@@ -40,6 +40,7 @@ let package = Package(
         decoders("MeshReplication", ["MeshModel", collections, crypto], isWhole: true),
         decoders("MeshReachability", ["MeshModel", collections], isWhole: true),
         decoders("MeshMembership", ["MeshModel", collections], isWhole: true),
+        decoders("MeshCNI", ["MeshModel"], isWhole: true),
         decoders("MeshLease"),
         decoders("MeshKubernetes", ["MeshModel", yams]),
         decoders("MeshTransport", ["MeshModel", crypto]),
@@ -50,7 +51,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "MeshModel", "MeshReplication", "MeshReachability", "MeshMembership", "MeshLease",
-                "MeshKubernetes", "MeshTransport", "MeshAgent", crypto,
+                "MeshKubernetes", "MeshTransport", "MeshAgent", "MeshCNI", crypto,
             ], path: "Tests/CorpusTests/Targets", swiftSettings: instrumented),
 
         .systemLibrary(name: "CLibFuzzer", path: "CLibFuzzer"),

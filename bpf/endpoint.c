@@ -267,9 +267,13 @@ static __always_inline int flow_from_endpoint(struct __sk_buff *skb, struct pack
 	node = node_liveness(entry->node);
 	if (liveness_is_death(cluster, entry->cluster_generation) ||
 	    liveness_is_death(node, entry->node_generation)) {
-		if (!packet->translated || !packet_opens_tcp(packet))
+		/* A repeated SYN finds another backend, if it is this program that chooses: else its
+		 * sender has to ask again. Another SYN with the same ports is no concern of the dead. */
+		if (!packet_opens_tcp(packet) ||
+		    (!packet->translated && packet_sequence(skb, packet) == entry->opening))
 			return reset_flow(skb, packet, entry, from_opener);
-		packet_untranslate(packet);
+		if (packet->translated)
+			packet_untranslate(packet);
 		return start_flow(skb, packet, &flow);
 	}
 	if (entry->node_generation != WEFT_LIVENESS_GENERATION(node))
@@ -349,8 +353,10 @@ static __always_inline int from_endpoint(struct __sk_buff *skb, struct packet *p
 	if (reason)
 		return -reason;
 	/* What only looks like neighbour discovery and would leave the link is judged. */
-	if (packet->ipv6 && (is_link_scope(packet) ||
-			     (is_neighbour_discovery(packet) && !is_forwarded(skb, packet))))
+	if (packet->ipv6 &&
+	    (is_link_scope(packet) ||
+	     (is_neighbour_discovery(packet) &&
+	      (!is_forwarded(skb, packet) || is_across_bridge(skb, packet)))))
 		return link_from_endpoint(skb, packet);
 	if (packet->is_error)
 		return error_from_endpoint(skb, packet);

@@ -47,6 +47,19 @@ WEFT_SEPARATE int find_sender(struct __sk_buff *skb, struct packet *packet)
 	return 0;
 }
 
+/* Whether it is what an endpoint asks or answers a neighbour on the bridge of another plugin:
+ * from-endpoint has looked at it there, and no router has touched its hop limit since. */
+static __always_inline bool is_bridged_resolution(const struct __sk_buff *skb,
+						  const struct packet *packet)
+{
+	const struct weft_endpoint *sender;
+
+	if (!packet->ipv6 || !is_neighbour_resolution(packet))
+		return false;
+	sender = endpoint_find_local(&packet->source);
+	return sender && sender->ifindex == skb->ingress_ifindex;
+}
+
 /* Whether the destination is the endpoint behind this interface, and may be sent to: before it has a
  * row, nobody could say what its policy is. Returns 0 or a drop reason. */
 static __always_inline int check_receiver(struct __sk_buff *skb, const struct packet *packet)
@@ -169,6 +182,8 @@ static __always_inline int to_endpoint(struct __sk_buff *skb, struct packet *pac
 	if (is_of_host(skb) && (address_is_multicast(&packet->destination) ||
 				(packet->ipv6 && (is_link_scope(packet) ||
 						  is_neighbour_discovery(packet)))))
+		return TC_ACT_OK;
+	if (is_bridged_resolution(skb, packet))
 		return TC_ACT_OK;
 	reason = check_receiver(skb, packet);
 	if (!reason && packet->fragment)

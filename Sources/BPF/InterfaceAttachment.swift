@@ -116,6 +116,16 @@ extension Link {
         return true
     }
 
+    /// Whether what ``Program/attach(toInterface:_:pinnedAt:)`` attached is still there.
+    public static func isAttached(
+        interface: UInt32, _ direction: PacketDirection, pinnedAt path: String
+    ) throws(BPFError) -> Bool {
+        guard access(path, F_OK) == 0 else {
+            return ClassifierFilter(interface: interface, direction: direction).isPresent
+        }
+        return try Link(pinnedAt: path).target().interface == interface
+    }
+
     /// Whether a link pinned at `path` is attached to an interface that still exists.
     public static func isAttached(pinnedAt path: String) throws(BPFError) -> Bool {
         try Link(pinnedAt: path).target().interface != 0

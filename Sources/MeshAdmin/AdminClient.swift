@@ -36,7 +36,13 @@ public struct AdminClient: Sendable {
         return try await get("/v1/why/\(parts.joined(separator: "/"))")
     }
     public func services() async throws -> [ServiceStatus] { try await get("/v1/services") }
-    public func endpoints() async throws -> [EndpointStatus] { try await get("/v1/endpoints") }
+    /// - Parameter ofThisNode: only of the agent's own node.
+    public func endpoints(ofThisNode: Bool = false) async throws -> [EndpointStatus] {
+        guard ofThisNode else { return try await get("/v1/endpoints") }
+        let endpoints: [EndpointStatus] = try await get("/v1/endpoints?node=this")
+        // An agent of an earlier version answers with all.
+        return endpoints.filter(\.isLocal)
+    }
     public func identities() async throws -> [IdentityStatus] { try await get("/v1/identities") }
     public func drops() async throws -> [DropCount] { try await get("/v1/drops") }
     public func maps() async throws -> [MapUsage] { try await get("/v1/bpf/maps") }

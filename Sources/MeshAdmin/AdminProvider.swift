@@ -7,7 +7,7 @@ public import MeshModel
 /// Every method may throw an ``AdminFault``, which the client gets as it is; any other error becomes
 /// `internalError` with the error's text and is logged.
 public protocol AdminProvider: JoiningProvider, RotationProvider, PolicyProvider,
-    ConfigurationProvider, PageProvider, FlowStoryProvider
+    ConfigurationProvider, PageProvider, FlowStoryProvider, ContainerProvider
 {
     func status() async throws -> AgentStatus
     func clusters() async throws -> [ClusterStatus]

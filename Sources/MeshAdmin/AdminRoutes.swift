@@ -65,7 +65,11 @@ private func addReading(_ provider: any AdminProvider, to router: Router<BasicRe
         }
         return try json(frontends)
     }
-    router.answer("/v1/endpoints") { try await provider.endpoints() }
+    router.get("/v1/endpoints") { request, _ in
+        let isLocal = request.uri.queryParameters["node"] == "this"
+        let endpoints = try await untilShutdown { try await provider.endpoints() }
+        return try json(isLocal ? endpoints.filter(\.isLocal) : endpoints)
+    }
     router.answer("/v1/identities") { try await provider.identities() }
     router.answer("/v1/ca/status") { try await provider.trustStatus() }
     router.answer("/v1/ca/denials") { try await provider.denials() }
@@ -89,6 +93,7 @@ private func addAdministration(
     }
     addJoining(provider, to: router, check: check)
     addRotation(provider, to: router, check: check)
+    addContainers(provider, to: router, check: check)
     router.post("/v1/endpoints") { request, _ in
         try check()
         let attach = try await body(AttachRequest.self, of: request)
@@ -158,13 +163,14 @@ func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> 
         body: ResponseBody(byteBuffer: ByteBuffer(bytes: try adminJSON(value))))
 }
 
-func body<Body: Decodable>(_: Body.Type, of request: Request) async throws -> Body {
+func body<Body: Decodable>(
+    _: Body.Type, of request: Request, upTo limit: Int = AdminServer.requestBytesMaximum
+) async throws -> Body {
     let bytes: ByteBuffer
     do {
-        bytes = try await request.body.collect(upTo: AdminServer.requestBytesMaximum)
+        bytes = try await request.body.collect(upTo: limit)
     } catch is NIOTooManyBytesError {
-        throw AdminFault(
-            .tooLarge, "the request is larger than \(AdminServer.requestBytesMaximum) bytes")
+        throw AdminFault(.tooLarge, "the request is larger than \(limit) bytes")
     }
     do {
         return try JSONDecoder().decode(Body.self, from: Data(bytes.readableBytesView))
@@ -180,7 +186,7 @@ private func objectName(_ context: BasicRequestContext) throws -> ObjectName {
     return ObjectName(namespace: namespace, name: name)
 }
 
-private func validate(namespace: String, name: String) throws {
+func validate(namespace: String, name: String) throws {
     guard isLabel(namespace), isSubdomain(name) else {
         throw AdminFault(
             .invalidRequest, "'\(namespace)/\(name)' is not a namespace and a name",

@@ -41,6 +41,8 @@ public struct AdminServer: Service {
 
     /// Largest request body.
     public static let requestBytesMaximum = 64 << 10
+    /// Of a list of containers that a network has.
+    public static let garbageBytesMaximum = 2 << 20
     /// Of a file of policies to be looked at.
     public static let manifestBytesMaximum = 4 << 20
     /// Connections at one listener; more wait in the backlog.

@@ -129,8 +129,10 @@ struct AdminBridge: AdminProvider {
             endpointManager.endpoints.map { ($0.object, $0) }, uniquingKeysWith: { $1 })
         let status = tables.endpoints.statuses
         return await endpointRows(tables).sorted { $0.key < $1.key }.map { id, rows in
-            let (state, reason) = realisation(
-                rows.lazy.map { status($0.address) }.first { $0 != .done } ?? .done)
+            let (state, reason) =
+                rows[0].isUnlabelled
+                ? (.pending, "it waits for its pod's object")
+                : realisation(rows.lazy.map { status($0.address) }.first { $0 != .done } ?? .done)
             let identity = rows[0].identity
             return EndpointStatus(
                 namespace: id.object.namespace, name: id.object.name,
@@ -198,12 +200,7 @@ struct AdminBridge: AdminProvider {
                 .unavailable, "the agent is still reading its folder of manifests",
                 hint: "try again in a moment")
         }
-        let addresses = try request.addresses?.map { text in
-            guard let address = Address(text) else {
-                throw AdminFault(.invalidRequest, "'\(text)' is not an IP address")
-            }
-            return address
-        }
+        let addresses = try request.addresses.map(parse)
         let attached: LocalEndpoint
         do throws(EndpointError) {
             attached = try endpointManager.attach(
@@ -227,8 +224,19 @@ struct AdminBridge: AdminProvider {
         return status
     }
 
+    func parse(_ addresses: [String]) throws(AdminFault) -> [Address] {
+        var parsed: [Address] = []
+        for text in addresses {
+            guard let address = Address(text) else {
+                throw AdminFault(.invalidRequest, "'\(text)' is not an IP address")
+            }
+            parsed.append(address)
+        }
+        return parsed
+    }
+
     /// So that the workload's first packet bears it. Where no publisher answers it isn't waited for.
-    private func awaitIdentity(of addresses: [Address]) async {
+    func awaitIdentity(of addresses: [Address]) async {
         let deadline = Instant.monotonicNow + Self.identityWait
         for await _ in AsyncTimer(every: .milliseconds(10)) {
             let isDue = store.read { tables in
@@ -258,10 +266,10 @@ struct AdminBridge: AdminProvider {
 
     func drain(_ draining: Bool) async throws { await state.setDraining(draining) }
 
-    private func fault(_ error: EndpointError) -> AdminFault {
+    func fault(_ error: EndpointError) -> AdminFault {
         switch error.code {
         case .unknownNamespace: AdminFault(.notFound, "\(error)")
-        case .exists, .addressInUse, .busy: AdminFault(.conflict, "\(error)")
+        case .exists, .addressInUse, .busy, .unusableLink: AdminFault(.conflict, "\(error)")
         case .addressNotInPrefix: AdminFault(.invalidRequest, "\(error)")
         case .notFound: AdminFault(.notFound, "\(error)")
         case .exhausted: AdminFault(.unavailable, "\(error)")
@@ -278,6 +286,11 @@ struct EndpointID: Hashable, Comparable {
     static func < (left: EndpointID, right: EndpointID) -> Bool {
         (left.node, left.object) < (right.node, right.object)
     }
+}
+
+extension EndpointRow {
+    /// An endpoint of this node whose labels nobody has said yet.
+    fileprivate var isUnlabelled: Bool { local != nil && workload == nil }
 }
 
 func realisation(_ status: RowStatus) -> (Realisation, String?) {

@@ -33,13 +33,18 @@ public enum Agent {
         _ readConfiguration: @escaping @Sendable () throws -> ConfigurationLayers
     ) async throws {
         let layers = try readConfiguration()
-        let configuration = try AgentConfiguration(layers)
+        var configuration = try AgentConfiguration(layers)
         let (file, settings) = (layers.file, layers.settings)
-        let level = SharedLogLevel(configuration.logLevel)
-        var log = Logger(label: "weftd") {
-            SharedLevelHandler(StreamLogHandler.standardError(label: $0), level)
+        let (log, level) = makeLogger(configuration)
+        let kubernetes = try configuration.kubernetes.map { try KubernetesAccess($0) }
+        if let joining = AttestedJoining(configuration, kubernetes, log) {
+            guard try await untilSignal({ try await joining.obtainFirst() }) != nil else { return }
         }
-        log[metadataKey: "node"] = "\(configuration.node.name)"
+        if let kubernetes {
+            configuration = try await OwnNode(
+                folder: configuration.paths.state, log: log, ask: kubernetes.node
+            ).complete(configuration)
+        }
         let peerFolder = PeerFolder(folder: configuration.paths.peers, own: configuration)
         for problem in peerFolder.problems {
             log.error("A peer's file can't be used", metadata: ["problem": "\(problem)"])
@@ -76,6 +81,9 @@ public enum Agent {
             log.notice(
                 "An endpoint is gone with its namespace", metadata: ["endpoint": "\(object)"])
         }
+        for interface in restored.strayInterfaces {
+            try datapath.detach(endpointInterface: interface)
+        }
         for failure in restored.failed {
             log.error("An endpoint can't be restored", metadata: ["error": "\(failure)"])
         }
@@ -83,7 +91,10 @@ public enum Agent {
             "The datapath is in place", metadata: ["endpoints": "\(restored.restored.count)"])
 
         try await serve(
-            configuration, peerFolder, trust, datapath, endpoints, folder, log
+            configuration, peerFolder, trust,
+            AgentGround(
+                datapath: datapath, beats: datapath.beats, endpoints: endpoints,
+                kubernetes: kubernetes, lead: nil), folder, log
         ) { apply in
             ConfigurationService(file: file, settings, log: log, read: readConfiguration) {
                 configuration in
@@ -91,6 +102,15 @@ public enum Agent {
                 await apply(configuration)
             }
         }
+    }
+
+    static func makeLogger(_ configuration: AgentConfiguration) -> (Logger, SharedLogLevel) {
+        let level = SharedLogLevel(configuration.logLevel)
+        var log = Logger(label: "weftd") {
+            SharedLevelHandler(StreamLogHandler.standardError(label: $0), level)
+        }
+        log[metadataKey: "node"] = "\(configuration.node.name)"
+        return (log, level)
     }
 
     private static func makeDatapath(
@@ -107,12 +127,15 @@ public enum Agent {
         return try KernelDatapath(datapath)
     }
 
-    private static func serve(
+    static func serve(
         _ configuration: AgentConfiguration, _ peerFolder: PeerFolder, _ trust: TrustMaterial,
-        _ datapath: KernelDatapath,
-        _ endpoints: EndpointManager, _ folder: FolderWatcher, _ log: Logger,
+        _ ground: AgentGround, _ folder: FolderWatcher, _ log: Logger,
         _ follow: (@escaping ConfigurationService.Apply) -> ConfigurationService
     ) async throws {
+        let (datapath, endpoints, kubernetes) = (
+            ground.datapath, ground.endpoints, ground.kubernetes
+        )
+        let isApart = ground.lead != nil
         let startedAt = Instant.monotonicNow
         let peers = peerFolder.peers
         let drainFile = DurableFile(path: configuration.paths.state + "/drain")
@@ -126,21 +149,13 @@ public enum Agent {
         let linkGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let socket = DatagramSocket(
             own: configuration.node,
-            addresses: [
-                TransportAddress(
-                    address: configuration.underlay, port: configuration.ports.health)
-            ], statistics: statistics, group: healthGroup,
-            inside: { [beats = datapath.beats] datagram, remote in
-                do {
-                    try beats.send(datagram, to: remote)
-                    return true
-                } catch {
-                    log.debug(
-                        "A heartbeat wasn't sent inside the overlay",
-                        metadata: ["error": "\(error)"])
-                    return false
-                }
-            })
+            addresses: isApart
+                ? []
+                : [
+                    TransportAddress(
+                        address: configuration.underlay, port: configuration.ports.health)
+                ], statistics: statistics, group: healthGroup,
+            inside: ground.beats.map { Self.sender(inside: $0, log) })
 
         var effects: [StateEffect] = []
         let (journal, recovered) = try StateJournal.open(
@@ -157,15 +172,15 @@ public enum Agent {
                 configuration: configuration, authority: trust.authority, denials: denials,
                 log: log) : nil
         let etcd = try makeEtcd(configuration, log)
-        let kubernetes = try configuration.kubernetes.map { try KubernetesAccess($0) }
         let leaseStore = makeLeaseStore(configuration, etcd, kubernetes)
         var core = StateCore(
             configuration: configuration, peers: peers, store: store,
             authorities: try trust.security.ledgerAuthorities(denials: denials.book),
-            candidacy: makeCandidacy(configuration, authority, leaseStore),
+            candidacy: makeCandidacy(configuration, authority, leaseStore, ground.lead?.keeper),
             drain: try readDrain(drainFile),
             wasUp: Set(peers.map(\.id).filter { datapath.clusterWord($0).verdict == .up }),
-            held: Set(endpoints.endpoints.map(\.object)), judged: judged(configuration, datapath),
+            held: Set(endpoints.endpoints.map(\.object)),
+            judged: judged(configuration.members, of: configuration.cluster, datapath),
             now: .bootNow, into: &effects)
         core.gossipKeys = socket.gossipKeys
         // Before the first report: what it lacked would be gone from the ledger.
@@ -173,14 +188,17 @@ public enum Agent {
         core.trustRecords = try desk?.records() ?? [:]
         core.resume(try readDeparture(departureFile), into: &effects)
         let owners = Set([configuration.cluster] + peers.map(\.id))
-        for stored in recovered.ledgers where owners.contains(stored.owner) {
-            core.restore(
-                stored, age: recovered.ages[stored.owner], at: .bootNow, into: &effects)
+        core.restore(
+            recovered.ledgers.filter { owners.contains($0.owner) }, ages: recovered.ages,
+            at: .bootNow, into: &effects)
+        if !configuration.listsNodes {
+            core.recall(judged(core.members, of: configuration.cluster, datapath))
         }
 
         var linking = LinkConfiguration(
+            // Nobody dials an authority apart from nodes, which may share its node's address.
             listen: TransportAddress(
-                address: configuration.underlay, port: configuration.ports.state),
+                address: configuration.underlay, port: isApart ? 0 : configuration.ports.state),
             clusterID: configuration.cluster, incarnation: realTimeNanoseconds(),
             security: trust.security)
         linking.denied = denials.denied
@@ -193,6 +211,7 @@ public enum Agent {
             own: configuration.node, store: store, datapath: datapath, log: log,
             prober: prober.probe)
         let (inputs, healthInputs) = AsyncStream.makeStream(of: HealthInput.self)
+        if isApart { healthInputs.finish() }
         let health = HealthService(
             loop: healthGroup.next(), own: configuration.node, instance: .random(in: 1...(.max)),
             profile: configuration.healthProfile, socket: socket, inputs: inputs,
@@ -211,10 +230,12 @@ public enum Agent {
             store: configuration.publisher.store == .etcd ? commits : nil, drainFile: drainFile,
             departureFile: departureFile,
             census: ConnectionCensus(datapath: datapath, endpoints: endpoints),
-            authority: authority, pods: try PodMemory(configuration).pods, log: log)
+            authority: authority, pods: isApart ? [:] : try PodMemory(configuration).pods,
+            log: log)
         let objects = kubernetes.map { access in
             ObjectService(
-                settings: access.settings, state: state, memory: PodMemory(configuration),
+                settings: access.settings, hasPods: !isApart, state: state,
+                memory: PodMemory(configuration),
                 log: log, reflect: access.reflect)
         }
         let reconciliation = ReconcileService(
@@ -230,14 +251,16 @@ public enum Agent {
         let ledger = FlowLedger()
         let denying = DenyService(
             configuration: configuration, denials: denials, links: links, state: state,
-            authority: authority, log: log)
+            authority: authority, settle: ground.settle, log: log)
         let trustFiles = try TrustService(
             configuration: configuration, folder: peerFolder,
             credentials: trust.security.credentials, links: links, state: state,
             denials: denying, authority: authority, log: log)
         let mesh = MeshService(
             configuration: configuration, desk: desk, records: core.trustRecords, state: state,
-            links: links, statistics: statistics, log: log)
+            links: links, statistics: statistics,
+            attestations: makeAttestations(configuration, authority, kubernetes),
+            settle: ground.settle, log: log)
         let rotation = try makeRotation(configuration, authority, mesh, log)
         let following = follow { configuration in
             authority?.nodeLifetimeSeconds = configuration.nodeCertificateSeconds
@@ -264,12 +287,19 @@ public enum Agent {
         let flows = FlowService(
             datapath: datapath, hub: hub, ledger: ledger, store: store, state: state, log: log)
         // Stopped from the last to the first: the reader of the links ends with them.
-        var services: [any Service] = [
-            reconciliation, socket,
-            OverlayBeatService(beats: datapath.beats, socket: socket, log: log), health, capacity,
-            backends, state, links, denying, trustFiles,
+        var services: [any Service] = [reconciliation, socket]
+        if let beats = ground.beats {
+            services.append(OverlayBeatService(beats: beats, socket: socket, log: log))
+        }
+        // Who has no workloads judges nobody's health.
+        if !isApart { services += [health, capacity, backends] }
+        services += [
+            state, links, denying, trustFiles,
             mesh, flows, FlowAnswering(bridge: bridge, life: life), following, census, admin,
         ]
+        if let joining = AttestedJoining(configuration, kubernetes, log) {
+            services.append(joining)
+        }
         if let authority { services.append(authority) }
         if let rotation { services.append(rotation) }
         if let authority, !configuration.isHome {
@@ -285,6 +315,11 @@ public enum Agent {
                 ExportService(
                     objects: objects, state: state, cluster: configuration.clusterName, log: log,
                     write: kubernetes.write))
+            services.append(
+                EventService(
+                    node: configuration.node.name, log: log,
+                    problems: { await objects.problems(isPublisher: state.isPublisher) },
+                    write: kubernetes.write))
         }
         if let etcd {
             services.insert(EtcdService(client: etcd), at: 0)
@@ -295,9 +330,15 @@ public enum Agent {
                         state: state, commits: batches, log: log))
             }
         }
+        var members = services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+        if let lead = ground.lead {
+            members.append(
+                .init(
+                    service: LeadershipWatch(state: state, lead: lead, log: log),
+                    successTerminationBehavior: .gracefullyShutdownGroup))
+        }
         var lifecycle = ServiceGroupConfiguration(
-            services: services.map { .init(service: $0) },
-            gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
+            services: members, gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
         lifecycle.maximumGracefulShutdownDuration = Self.shutdownLimit
         let group = ServiceGroup(configuration: lifecycle)
         log.notice(
@@ -312,14 +353,28 @@ public enum Agent {
         try await healthGroup.shutdownGracefully()
     }
 
-    /// Nodes of the own cluster that the kernel holds as live or dead from before a restart.
+    private static func sender(
+        inside beats: OverlayBeats, _ log: Logger
+    ) -> @Sendable (_ datagram: [UInt8], _ remote: Address) -> Bool {
+        { datagram, remote in
+            do {
+                try beats.send(datagram, to: remote)
+                return true
+            } catch {
+                log.debug(
+                    "A heartbeat wasn't sent inside the overlay", metadata: ["error": "\(error)"])
+                return false
+            }
+        }
+    }
+
+    /// Those nodes that the kernel holds as live or dead from before a restart.
     private static func judged(
-        _ configuration: AgentConfiguration, _ datapath: KernelDatapath
+        _ members: [AgentConfiguration.Member], of cluster: ClusterID, _ datapath: any Datapath
     ) -> [String: Bool] {
         var judged: [String: Bool] = [:]
-        for member in configuration.members {
-            guard let node = NodeID(cluster: configuration.cluster, name: member.name)
-            else { continue }
+        for member in members {
+            guard let node = NodeID(cluster: cluster, name: member.name) else { continue }
             switch datapath.nodeWord(node).verdict {
             case .up, .draining: judged[member.name] = true
             case .unreachable: judged[member.name] = false
@@ -352,7 +407,7 @@ public enum Agent {
 
     private static func makeCandidacy(
         _ configuration: AgentConfiguration, _ authority: AuthorityService?,
-        _ leaseStore: (any LeaseStore)?
+        _ leaseStore: (any LeaseStore)?, _ keeper: LeaseKeeper? = nil
     ) -> Candidacy? {
         guard let leaseStore, let authority, let first = authority.present else { return nil }
         let cluster = configuration.cluster
@@ -363,10 +418,11 @@ public enum Agent {
         }
         let root: @Sendable () -> String = { present().authorityKey(.root).keyIdentifier }
         return Candidacy(
-            keeper: LeaseKeeper(
-                holder: LeaseHolder(
-                    node: configuration.node.name, instance: .random(in: 1...(.max))),
-                parameters: leaseStore.parameters),
+            keeper: keeper
+                ?? LeaseKeeper(
+                    holder: LeaseHolder(
+                        node: configuration.node.name, instance: .random(in: 1...(.max))),
+                    parameters: leaseStore.parameters),
             seed: .random(in: 0...(.max)), authorityEnds: authorityEnds, root: root
         ) { epoch in
             let key = Curve25519.Signing.PrivateKey()
@@ -381,6 +437,19 @@ public enum Agent {
                 }, key: key,
                 batchChanges: configuration.publisher.store == .etcd ? EtcdLimit.changes : .max)
         }
+    }
+
+    /// Set on a home that takes service accounts' tokens.
+    private static func makeAttestations(
+        _ configuration: AgentConfiguration, _ authority: AuthorityService?,
+        _ kubernetes: KubernetesAccess?
+    ) -> AttestationDesk? {
+        guard configuration.isHome, let authority, let kubernetes,
+            let account = configuration.join?.serviceAccount
+        else { return nil }
+        return AttestationDesk(
+            attestor: ServiceAccountAttestor(account: account, ask: kubernetes.answer),
+            authority: authority)
     }
 
     /// Set on the home; goes on with what was under way when the agent ended.

@@ -86,9 +86,11 @@ final class AuthorityService: Service {
     /// - Parameters:
     ///   - request: PKCS#10 in DER, unchecked.
     ///   - actor: who asks; nil: the node itself.
+    ///   - reason: what shows that it may, beside its name.
     /// - Throws: ``TrustError`` or ``AuditFault``: nothing was issued.
     func certify(
-        node: String, request: [UInt8], for actor: AuditActor? = nil, now: Date = Date()
+        node: String, request: [UInt8], for actor: AuditActor? = nil,
+        because reason: AuditReason? = nil, now: Date = Date()
     ) throws -> [[UInt8]] {
         let authority = try authority
         let id = PeerIdentity(domain: authority.trustDomain, node: node)?.spiffeID
@@ -102,7 +104,8 @@ final class AuthorityService: Service {
             }
             try audit([
                 AuditEntry(
-                    .issue, .granted, by: actor, subject: subject, certificate: issued.first)
+                    .issue, .granted, by: actor, subject: subject, certificate: issued.first,
+                    reason: reason)
             ])
             log.notice("A node's certificate is issued", metadata: ["peer.node": "\(node)"])
             return try CertificateAuthority.der(issued)
@@ -118,6 +121,15 @@ final class AuthorityService: Service {
             }
             throw error
         }
+    }
+
+    /// Records, once in a while, that somebody who asks to be a node isn't believed.
+    func refuse(node: String, to actor: AuditActor, because reason: AuditReason) {
+        let id = (try? authority.trustDomain).flatMap { PeerIdentity(domain: $0, node: node) }
+        trail.refuse(
+            AuditEntry(
+                .issue, .refused, by: actor, subject: id.map { .identity($0.spiffeID) },
+                reason: reason), of: node, at: Date())
     }
 
     /// Certifies a node that signs for the cluster, too; on the home, which has the root's key.

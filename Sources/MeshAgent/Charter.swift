@@ -106,14 +106,16 @@ private struct Claims {
             // Policies go by it.
             namespaces = record.labels[IdentityLabels.namespace].map { [$0] } ?? []
         case .node: pods = (try? NodeRecord(encoded: value))?.podPrefixes ?? []
-        case .namespace, .relays, .statement, .peer, .deny, .authority, .receipt, .policy: break
+        case .namespace, .relays, .statement, .peer, .deny, .authority, .receipt, .policy, .member:
+            break
         }
         switch key.kind {
         case .endpoint, .slice, .service, .namespace:
             // A name may be cut at either of two slashes; where to is the record's own word.
             namespaces = [String(key.name.prefix { $0 != "/" })]
             if let named { namespaces.append(named.namespace) }
-        case .identity, .node, .relays, .statement, .peer, .deny, .authority, .receipt, .policy:
+        case .identity, .node, .relays, .statement, .peer, .deny, .authority, .receipt, .policy,
+            .member:
             break
         }
     }

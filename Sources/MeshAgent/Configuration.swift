@@ -45,13 +45,17 @@ public struct AgentConfiguration: Sendable {
     public let clusterName: ClusterName
     public let cluster: ClusterID
     public let node: NodeID
-    public let zone: String
+    public internal(set) var zone: String
     public let publisher: PublisherConfiguration
-    /// Every node of the cluster, this one included, sorted by name.
+    /// Every node of the cluster that is configured, this one included, sorted by name.
     public internal(set) var members: [Member]
+    /// Whether `nodes` is said; otherwise the API server has them.
+    public internal(set) var listsNodes = true
     public let underlay: Address
-    public let underlayInterface: String
-    public let podPrefixes: [Prefix]
+    /// Nil: whichever has ``underlay``.
+    public let underlayInterface: String?
+    /// Empty until its Node object was read.
+    public internal(set) var podPrefixes: [Prefix]
     public let ports: Ports
     public let paths: Paths
     public let healthProfile: HealthProfile
@@ -75,6 +79,8 @@ public struct AgentConfiguration: Sendable {
     public let imports: Imports
     /// The API server that objects come from beside the folder; nil: the folder alone.
     public var kubernetes: KubernetesSettings?
+    /// How this node comes to its first certificate without an operator; nil: it doesn't.
+    var join: JoinSettings?
     var policy = PolicySettings()
     /// Which labels make an endpoint's identity.
     let identityLabels: IdentityLabels
@@ -84,6 +90,13 @@ public struct AgentConfiguration: Sendable {
     var nodeCertificateSeconds: Double = 86_400
     public var logLevel = Logger.Level.info
     static let nodeCertificateRange = 60...86_400
+
+    /// What of a cluster a process is.
+    public enum Role: Sendable {
+        case node
+        /// The authority that `publisher.authority` names.
+        case authority
+    }
 
     /// Whether this node may sequence the cluster's ledger.
     public var mayPublish: Bool { publisher.candidates.contains(node.name) }
@@ -113,16 +126,16 @@ extension AgentConfiguration {
     public init(file: String) throws { try self.init(ConfigurationLayers(file: file)) }
 
     /// - Throws: ``ConfigurationError``: the agent doesn't start, or goes on with what it has.
-    public init(_ layers: ConfigurationLayers) throws {
+    public init(_ layers: ConfigurationLayers, as role: Role = .node) throws {
         if let problem = layers.problems.first { throw problem }
         do {
-            try self.init(decoding: layers.root, file: layers.file)
+            try self.init(decoding: layers.root, file: layers.file, as: role)
         } catch let error as ConfigurationError {
             throw layers.located(error)
         }
     }
 
-    private init(decoding node: Node, file: String) throws {
+    private init(decoding node: Node, file: String, as role: Role) throws {
         let raw: RawConfiguration = try decodeYAML(file: file) {
             try $0.decode(from: node)
         }
@@ -138,10 +151,22 @@ extension AgentConfiguration {
         guard let cluster = UInt16(exactly: raw.cluster.id).flatMap(ClusterID.init) else {
             throw fail("cluster.id: \(raw.cluster.id) must be 1 to \(ClusterID.maximum)")
         }
-        guard let node = NodeID(cluster: cluster, name: raw.node.name) else {
-            throw fail("node.name: '\(raw.node.name)' is not a DNS name")
+        let name = role == .authority ? raw.publisher.authority : raw.node.name
+        guard let name else { throw fail("publisher.authority is missing; --authority needs it") }
+        guard let node = NodeID(cluster: cluster, name: name) else {
+            throw fail("node.name: '\(name)' is not a DNS name")
         }
-        let members = try raw.nodes.map { member in
+        guard let underlay = Address(raw.underlay.address) else {
+            throw fail("underlay.address: '\(raw.underlay.address)' is not an IP address")
+        }
+        let listsNodes = raw.nodes != nil
+        let own =
+            role == .authority
+            ? [] : [RawConfiguration.Member(name: raw.node.name, address: raw.underlay.address)]
+        guard listsNodes || raw.kubernetes != nil else {
+            throw fail("nodes is missing; add it, or kubernetes, whose API server has them")
+        }
+        let members = try (raw.nodes ?? own).map { member in
             guard let address = Address(member.address), isSubdomain(member.name) else {
                 throw fail(
                     "nodes: '\(member.name)' at '\(member.address)' needs a DNS name and an IP address"
@@ -152,16 +177,21 @@ extension AgentConfiguration {
         guard Set(members.map(\.name)).count == members.count,
             Set(members.map(\.address)).count == members.count
         else { throw fail("nodes: a name or an address is listed twice") }
-        guard members.contains(where: { $0.name == node.name }) else {
+        guard role == .authority || members.contains(where: { $0.name == node.name }) else {
             throw fail("nodes: this node, '\(node.name)', is not listed; add it with its address")
         }
         let publisher: PublisherConfiguration
         do throws(PublisherConfiguration.Problem) {
             publisher = try PublisherConfiguration(
                 raw.publisher, etcd: raw.etcd, hasKubernetes: raw.kubernetes != nil,
-                store: raw.store, members: Set(members.map(\.name)))
+                store: raw.store, members: raw.nodes.map { Set($0.map(\.name)) })
         } catch {
             throw fail(error.message)
+        }
+        guard !publisher.isApart || raw.charter != nil else {
+            throw fail(
+                "charter.podPrefixes is missing; publisher.authority needs it, for nodes get certificates before they can say what they have"
+            )
         }
         guard let imports = Imports(rawValue: raw.imports ?? Imports.everything.rawValue) else {
             throw fail("imports: '\(raw.imports ?? "")' must be everything or needed")
@@ -176,10 +206,10 @@ extension AgentConfiguration {
         } catch {
             throw fail("identityLabels: \(error)")
         }
-        guard let underlay = Address(raw.underlay.address) else {
-            throw fail("underlay.address: '\(raw.underlay.address)' is not an IP address")
+        guard raw.podPrefixes != nil || raw.kubernetes != nil else {
+            throw fail("podPrefixes is missing; add it, or kubernetes, whose API server has it")
         }
-        let prefixes = try raw.podPrefixes.map { text in
+        let prefixes = try (raw.podPrefixes ?? []).map { text in
             guard let prefix = Prefix(text) else {
                 throw fail("podPrefixes: '\(text)' is not a prefix such as 10.1.0.0/24")
             }
@@ -237,7 +267,8 @@ extension AgentConfiguration {
         self.init(
             mesh: raw.mesh, clusterName: clusterName, cluster: cluster, node: node,
             zone: raw.node.zone ?? "", publisher: publisher, members: members,
-            underlay: underlay, underlayInterface: raw.underlay.interface, podPrefixes: prefixes,
+            listsNodes: listsNodes, underlay: underlay, underlayInterface: raw.underlay.interface,
+            podPrefixes: role == .authority ? [] : prefixes,
             ports: ports,
             paths: Paths(
                 state: raw.paths.state, bpf: raw.paths.bpf, cgroup: raw.paths.cgroup,
@@ -249,7 +280,11 @@ extension AgentConfiguration {
             metrics: try MetricsSettings(raw.metrics, file: file),
             imports: imports,
             kubernetes: try raw.kubernetes.map { raw throws(ConfigurationError) in
-                try KubernetesSettings(raw, node: node.name, file: file)
+                try KubernetesSettings(
+                    raw, node: node.name, listsNodes: listsNodes, file: file)
+            },
+            join: try raw.join.map { join throws(ConfigurationError) in
+                try JoinSettings(join, hasKubernetes: raw.kubernetes != nil, file: file)
             }, policy: try PolicySettings(raw.policy, file: file),
             identityLabels: identityLabels,
             charter: try raw.charter.map { raw throws(ConfigurationError) in
@@ -273,7 +308,7 @@ private struct RawConfiguration: Decodable {
     }
     struct Underlay: Decodable {
         let address: String
-        let interface: String
+        let interface: String?
     }
     struct Ports: Decodable {
         let state: UInt16?
@@ -319,12 +354,13 @@ private struct RawConfiguration: Decodable {
     let store: String?
     let imports: String?
     let kubernetes: RawKubernetesSettings?
+    let join: RawJoinSettings?
     let policy: RawPolicySettings?
     let identityLabels: IdentityPatterns?
     let charter: RawCharter?
-    let nodes: [Member]
+    let nodes: [Member]?
     let underlay: Underlay
-    let podPrefixes: [String]
+    let podPrefixes: [String]?
     let ports: Ports?
     let paths: Paths
     let health: Health?

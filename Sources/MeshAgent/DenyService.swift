@@ -19,6 +19,8 @@ actor DenyService: Service {
     private let state: StateService
     /// Set on nodes that hold the CA.
     private let authority: AuthorityService?
+    /// See ``MeshService/settle``.
+    private let settle: @Sendable () async throws -> Void
     private let log: Logger
     /// Lists that were looked at, as their clusters' ledgers have them.
     private var considered: [ClusterID: [UInt8]] = [:]
@@ -27,13 +29,15 @@ actor DenyService: Service {
 
     init(
         configuration: AgentConfiguration, denials: Denials, links: LinkService,
-        state: StateService, authority: AuthorityService?, log: Logger
+        state: StateService, authority: AuthorityService?,
+        settle: @escaping @Sendable () async throws -> Void = {}, log: Logger
     ) {
         self.configuration = configuration
         self.denials = denials
         self.links = links
         self.state = state
         self.authority = authority
+        self.settle = settle
         self.log = log
     }
 
@@ -281,6 +285,7 @@ actor DenyService: Service {
             try $0.receive(sealed, bundles: security.trust, judge: judge, now: now)
         }
         signer = CertificateLife(own[0]).keyIdentifier
+        try await settle()
         await state.say([record.key: record.encoded], of: [.deny])
         await enforce()
     }
@@ -296,6 +301,7 @@ actor DenyService: Service {
             let sealed = try list.sealed { try authority.sign(Statement(.denyList, body: $0)) }
             signer = present
             let record = DenyListRecord(sealed: sealed.encoded)
+            try await settle()
             await state.say([record.key: record.encoded], of: [.deny])
         } catch {
             log.error("The deny list can't be signed", metadata: ["error": "\(error)"])

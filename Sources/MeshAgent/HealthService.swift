@@ -188,7 +188,7 @@ actor HealthService: Service {
             verdicts.add(cluster, restoring: held.rawValue == 0 ? nil : held, at: now)
             datapath.setCluster(cluster, verdicts.word(of: cluster) ?? held)
         }
-        for cluster in self.plan.clusters where !plan.clusters.contains(cluster) {
+        for cluster in Set(self.plan.clusters).subtracting(plan.clusters).sorted() {
             forget(cluster)
         }
         for node in plan.nodes where node != own && liveness.word(of: node) == nil {
@@ -196,7 +196,7 @@ actor HealthService: Service {
             liveness.add(node, restoring: held.rawValue == 0 ? nil : held, at: now)
             datapath.setNode(node, liveness.word(of: node) ?? held)
         }
-        for node in self.plan.nodes where !plan.nodes.contains(node) { liveness.remove(node) }
+        for node in Set(self.plan.nodes).subtracting(plan.nodes).sorted() { liveness.remove(node) }
         apply(liveness.setDraining(plan.draining, at: now))
         for (cluster, set) in plan.relaySets where set != self.plan.relaySets[cluster] {
             history.note(set, of: cluster, at: now)
@@ -267,9 +267,12 @@ actor HealthService: Service {
         let now = Instant.monotonicNow
         gossip(at: now) { effects in membership.tick(at: now, into: &effects) }
         apply(liveness.tick(at: now))
+        // Each goes through all clusters: not when only another was due.
         act(at: now) { effects, verdictEffects in
-            monitor.tick(at: now, into: &effects)
-            verdicts.tick(at: now, into: &verdictEffects)
+            if let due = monitor.nextWake, due <= now { monitor.tick(at: now, into: &effects) }
+            if let due = verdicts.nextWake, due <= now {
+                verdicts.tick(at: now, into: &verdictEffects)
+            }
         }
     }
 

@@ -16,10 +16,7 @@ struct OverlayDevice {
     /// Finds or makes the device. One of this name that is something else is an error.
     init(_ configuration: AgentConfiguration) throws {
         var socket = try RouteSocket()
-        guard let underlay = try socket.link(named: configuration.underlayInterface) else {
-            throw ConfigurationError(
-                "underlay.interface", "there is no interface '\(configuration.underlayInterface)'")
-        }
+        let underlay = try Self.underlay(of: configuration, &socket)
         underlayIndex = underlay.index
         underlayMTU = underlay.mtu
         if let present = try socket.link(named: Self.name) {
@@ -42,6 +39,26 @@ struct OverlayDevice {
         }
         index = made.index
         wasCreated = true
+    }
+
+    private static func underlay(
+        of configuration: AgentConfiguration, _ socket: inout RouteSocket
+    ) throws -> Link {
+        if let name = configuration.underlayInterface {
+            guard let link = try socket.link(named: name) else {
+                throw ConfigurationError(
+                    "underlay.interface", "there is no interface '\(name)'")
+            }
+            return link
+        }
+        let own = try socket.addresses().first {
+            Address(bytes: $0.address.bytes) == configuration.underlay
+        }
+        guard let own, let link = try socket.link(index: own.interface) else {
+            throw ConfigurationError(
+                "underlay.address", "no interface has \(configuration.underlay)")
+        }
+        return link
     }
 
     func open() throws {

@@ -88,7 +88,8 @@ struct Publisher: Sendable {
             else { return [] }
             switch key.kind {
             case .endpoint: return endpoint(key, change.value, at: now)
-            case .identity, .relays, .receipt: return []
+            // Members are the API server's to name.
+            case .identity, .relays, .receipt, .member: return []
             // It is only ever replaced: silence lifts no denial.
             case .deny: return change.value.map { [.put(key, $0)] } ?? []
             case .namespace, .node, .service, .slice, .policy, .statement, .peer, .authority:
@@ -222,7 +223,8 @@ extension Publisher {
 
 extension Publisher {
     /// What the ledger still holds from before and nobody says any more. An endpoint stays until its
-    /// node has reported; everything else until all members have.
+    /// node has reported; a member until the API server's are known; everything else until all members
+    /// have reported.
     mutating func sweep(
         reporters: Set<String>, members: Set<String>, at now: Instant
     ) -> [LedgerChange] {
@@ -230,6 +232,7 @@ extension Publisher {
         for key in gone.sorted() {
             if let former = identityOf.removeValue(forKey: key) { leave(former, at: now) }
         }
+        if reporters.contains(ReportMerger.apiServer) { gone += inherited.membersGone() }
         if reporters.isSuperset(of: members) { gone += othersGone(at: now) }
         return gone.sorted().map { .delete($0) }
     }

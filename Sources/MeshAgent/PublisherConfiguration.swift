@@ -22,26 +22,31 @@ public struct PublisherConfiguration: Hashable, Sendable {
         case etcd
     }
 
-    /// Names of nodes of the cluster, which hold the keys of its CA; 1 or more.
+    /// Names of nodes of the cluster, which hold the keys of its CA; 1 or more. Or the one name of an
+    /// authority apart from nodes.
     public let candidates: [String]
+    /// Whether the authority runs as `weftd --authority`, and no node holds it.
+    public var isApart = false
     public let lease: Lease
     public let store: Store
 }
 
 struct RawPublisher: Decodable {
-    let candidates: [String]
+    let candidates: [String]?
+    let authority: String?
     let lease: String?
 
-    private enum CodingKeys: CodingKey { case candidates, lease }
+    private enum CodingKeys: CodingKey { case candidates, authority, lease }
 
     /// A node's name, or a mapping.
     init(from decoder: any Decoder) throws {
         if let name = try? decoder.singleValueContainer().decode(String.self) {
-            (candidates, lease) = ([name], nil)
+            (candidates, authority, lease) = ([name], nil, nil)
             return
         }
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        candidates = try container.decode([String].self, forKey: .candidates)
+        candidates = try container.decodeIfPresent([String].self, forKey: .candidates)
+        authority = try container.decodeIfPresent(String.self, forKey: .authority)
         lease = try container.decodeIfPresent(String.self, forKey: .lease)
     }
 }
@@ -54,20 +59,36 @@ struct RawEtcd: Decodable {
 }
 
 extension PublisherConfiguration {
+    /// - Parameter members: nil if the API server has them.
     /// - Throws: a sentence that names the field.
     init(
         _ raw: RawPublisher, etcd: RawEtcd?, hasKubernetes: Bool, store: String?,
-        members: Set<String>
+        members: Set<String>?
     ) throws(Problem) {
-        for name in raw.candidates where !members.contains(name) {
-            throw Problem("publisher: '\(name)' is not among nodes")
+        let names: [String]
+        switch (raw.candidates, raw.authority) {
+        case (let candidates?, nil):
+            for name in candidates where members?.contains(name) == false {
+                throw Problem("publisher: '\(name)' is not among nodes")
+            }
+            names = candidates
+        case (nil, let authority?):
+            guard isSubdomain(authority), members?.contains(authority) != true else {
+                throw Problem(
+                    "publisher.authority: '\(authority)' must be a DNS name that no node has")
+            }
+            guard raw.lease == "kubernetes" else {
+                throw Problem("publisher.authority needs publisher.lease: kubernetes")
+            }
+            names = [authority]
+            isApart = true
+        default: throw Problem("publisher: name either candidates or authority")
         }
-        guard let first = raw.candidates.first,
-            Set(raw.candidates).count == raw.candidates.count
+        guard let first = names.first, Set(names).count == names.count
         else { throw Problem("publisher.candidates: name each candidate once, at least one") }
         switch raw.lease ?? "fixed" {
         case "fixed":
-            guard raw.candidates.count == 1 else {
+            guard names.count == 1 else {
                 throw Problem(
                     "publisher.lease: 'fixed' allows one candidate, '\(first)'; use etcd or kubernetes for "
                         + "more")
@@ -93,7 +114,7 @@ extension PublisherConfiguration {
                     "store: etcd needs publisher.lease: etcd, which guards what is written")
             }
         }
-        candidates = raw.candidates
+        candidates = names
         self.store = kind
     }
 

@@ -60,6 +60,14 @@ struct Inheritance: Sendable {
         return gone
     }
 
+    /// Nodes that the API server, which has spoken, doesn't list. Each is told once: a node that is gone
+    /// would be waited for otherwise.
+    mutating func membersGone() -> [RecordKey] {
+        let gone = others.filter { $0.kind == .member }
+        others.subtract(gone)
+        return Array(gone)
+    }
+
     /// Everything else that nobody repeated. Each is told once.
     mutating func othersGone() -> [RecordKey] {
         defer { others = [] }

@@ -17,6 +17,8 @@ struct RecordTables {
     private var ownEndpoints: [RecordKey: EndpointRecord] = [:]
     private var claims: EndpointClaims
     private var interfaces: [ObjectName: LocalInterface] = [:]
+    /// Endpoints of this node whose labels nobody has said yet, by their records' keys.
+    private var unlabelled: [RecordKey: EndpointRecord] = [:]
     /// Endpoints that the kernel holds from before a restart: left as they are until their identity
     /// is known again, so that it doesn't flap.
     private var held: Set<ObjectName>
@@ -28,10 +30,14 @@ struct RecordTables {
     private(set) var affinities: [ObjectName: ServiceAffinity] = [:]
     /// As clusters announce them.
     private(set) var relaySets: [ClusterID: RelaySetRecord] = [:]
+    /// Names of other clusters' nodes that say they are relays: they count until the cluster announces a set.
+    private(set) var relayNodes: [ClusterID: Set<String>] = [:]
     /// What other clusters' authorities say, by the records' names.
     private(set) var statements: [ClusterID: [String: [UInt8]]] = [:]
     /// Whom this cluster's home has made peers, by the clusters' names.
     private(set) var members: [String: [UInt8]] = [:]
+    /// Nodes that this cluster's API server has, by name.
+    private(set) var listedNodes: [String: MemberRecord] = [:]
     /// What this cluster's home says of its authority.
     private(set) var authority: AuthorityRecord?
     /// Rises with every change of the three, and of deny lists.
@@ -65,6 +71,35 @@ struct RecordTables {
         writeRows(of: affected)
     }
 
+    /// Endpoints of this node that have rows though nobody is told of them: without a workload no
+    /// policy can be asked, so that they stay isolated.
+    mutating func setUnlabelled(_ records: [EndpointRecord]) {
+        let former = unlabelled
+        unlabelled = Dictionary(records.map { ($0.key, $0) }) { first, _ in first }
+        guard former != unlabelled else { return }
+        let gone = former.values.filter { unlabelled[$0.key] != $0 }
+        let rows = unlabelled.values.sorted { $0.key < $1.key }
+            .flatMap { isolatedRows(of: $0) }
+        store.write { tables in
+            for record in gone {
+                let owner = EndpointOwner(cluster: own.cluster, key: record.key)
+                let kept = ownEndpoints[record.key]?.addresses ?? []
+                for address in record.addresses where !kept.contains(address) {
+                    claims.release(address, of: owner, in: &tables.endpoints)
+                }
+            }
+            for row in rows { claims.claim(row, in: &tables.endpoints) }
+        }
+    }
+
+    private func isolatedRows(of record: EndpointRecord) -> [EndpointRow] {
+        rows(of: record, EndpointOwner(cluster: own.cluster, key: record.key)).map {
+            EndpointRow(
+                address: $0.address, record: $0.record, object: $0.object, identity: $0.identity,
+                node: $0.node, local: $0.local, workload: nil)
+        }
+    }
+
     /// Stops waiting for identities.
     mutating func releaseHeld() {
         let objects = held
@@ -85,8 +120,10 @@ struct RecordTables {
         let rows = records.flatMap {
             self.rows(of: $0, EndpointOwner(cluster: own.cluster, key: $0.key))
         }
+        let isolated = unlabelled.values.filter { objects.contains($0.object) }
+            .sorted { $0.key < $1.key }.flatMap { isolatedRows(of: $0) }
         store.write { tables in
-            for row in rows { claims.claim(row, in: &tables.endpoints) }
+            for row in rows + isolated { claims.claim(row, in: &tables.endpoints) }
         }
     }
 
@@ -94,6 +131,7 @@ struct RecordTables {
         var writes: [(key: RecordKey, write: @Sendable (inout MeshTables) -> Void)] = []
         var edits: [EndpointEdit] = []
         var services: [(key: RecordKey, change: ServiceChange)] = []
+        var zones: [NodeID: String] = [:]
         for (key, change) in changes {
             do throws(DecodingFault) {
                 let value = change.new
@@ -104,7 +142,10 @@ struct RecordTables {
                         if cluster == own.cluster { note(change) }
                     }
                 case .endpoint: edits.append(try endpoint(key, change, of: cluster))
-                case .node: writes.append((key, try node(key, value, of: cluster)))
+                case .node:
+                    let row = try node(key, value, of: cluster)
+                    zones[row.id] = row.zone
+                    writes.append((key, row.write))
                 case .identity: writes.append((key, try identity(key, value, of: cluster)))
                 case .relays: try setRelays(key, value, of: cluster)
                 case .statement: try setStatement(key, value, of: cluster)
@@ -112,9 +153,10 @@ struct RecordTables {
                 case .deny: try setDenyList(key, value, of: cluster)
                 case .authority: try setAuthority(key, value, of: cluster)
                 case .namespace: writes.append((key, try namespace(key, value, of: cluster)))
+                case .member where cluster == own.cluster: try setListedNode(key, value)
                 case .policy where cluster == own.cluster:
                     writes.append((key, try policy(key, value)))
-                case .policy, .receipt: break
+                case .policy, .receipt, .member: break
                 }
                 quarantine[cluster]?[key] = nil
             } catch {
@@ -125,7 +167,7 @@ struct RecordTables {
         edits.sort { $0.owner < $1.owner }
         writes.sort { $0.key < $1.key }
         services.sort { $0.key < $1.key }
-        let frontends = merger.update(services.map(\.change))
+        let frontends = merger.update(services.map(\.change), zones: zones)
         for frontend in frontends.upserts {
             count(Set(frontend.slices.map(\.cluster)), for: frontend.key)
         }
@@ -245,19 +287,45 @@ struct RecordTables {
         return { $0.policies.upsert(PolicyRow(record.policy)) }
     }
 
-    private func node(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)
-        throws(DecodingFault) -> @Sendable (inout MeshTables) -> Void
+    private mutating func node(_ key: RecordKey, _ value: [UInt8]?, of cluster: ClusterID)
+        throws(DecodingFault)
+        -> (id: NodeID, zone: String, write: @Sendable (inout MeshTables) -> Void)
     {
         guard let id = NodeID(cluster: cluster, name: key.name) else { throw .invalid("node name") }
-        guard let value else { return { $0.nodes.delete(id) } }
+        guard let value else {
+            setRelay(id, false)
+            return (id, "", { $0.nodes.delete(id) })
+        }
         let record = try NodeRecord(encoded: value)
         guard record.key == key else { throw .invalid("key") }
+        setRelay(id, record.isRelay)
         let row = NodeRow(
             id: id, outerAddresses: record.outerAddresses, podPrefixes: record.podPrefixes,
             zone: record.zone, isRelay: record.isRelay,
             gossipKeys: cluster == own.cluster ? record.gossipKeys : [],
             isDraining: record.isDraining, isLocal: id == own)
-        return { $0.nodes.upsert(row) }
+        return (id, record.zone, { $0.nodes.upsert(row) })
+    }
+
+    private mutating func setListedNode(
+        _ key: RecordKey, _ value: [UInt8]?
+    ) throws(DecodingFault) {
+        let record = try value.map { bytes throws(DecodingFault) in
+            try MemberRecord(encoded: bytes)
+        }
+        guard record.map({ $0.key == key }) ?? true else { throw .invalid("key") }
+        listedNodes[key.name] = record
+    }
+
+    private mutating func setRelay(_ node: NodeID, _ isRelay: Bool) {
+        guard node.cluster != own.cluster else { return }
+        if isRelay {
+            relayNodes[node.cluster, default: []].insert(node.name)
+        } else if relayNodes[node.cluster]?.remove(node.name) != nil,
+            relayNodes[node.cluster]?.isEmpty == true
+        {
+            relayNodes[node.cluster] = nil
+        }
     }
 
     private mutating func setRelays(

@@ -121,7 +121,8 @@ struct ReportBook {
 }
 
 extension Message.Report.Put {
-    /// A node speaks for its own endpoints and its own record only, and nobody for identities and relays.
+    /// A node speaks for its own endpoints and its own record only, and nobody for identities, relays and
+    /// members.
     /// Any node may have manifests of the cluster's services, one speaks for its authority. What doesn't
     /// decode is no word at all.
     func isOwnWord(of reporter: String, home: String?) -> Bool {
@@ -131,7 +132,7 @@ extension Message.Report.Put {
                 ?? false
         case .node, .receipt: key.name == reporter
         case .deny: reporter == home && key == DenyListRecord.onlyKey
-        case .identity, .relays: false
+        case .identity, .relays, .member: false
         case .statement, .peer, .authority: reporter == home
         case .namespace, .service, .slice, .policy: true
         }

@@ -81,23 +81,31 @@ extension StateCore {
 
     // MARK: From the journal
 
-    /// Takes up an owner's replica as this node's disk holds it, before there are links.
+    /// Takes up the owners' replicas as this node's disk holds them, before there are links.
+    ///
+    /// - Parameter ages: how old each was when this process began, as far as known.
     mutating func restore(
-        _ stored: StoredLedger, age: Duration?, at now: Instant,
-        into effects: inout [StateEffect]
+        _ ledgers: some Sequence<StoredLedger>, ages: [ClusterID: Duration] = [:],
+        at now: Instant, into effects: inout [StateEffect]
     ) {
-        perform(&effects) { core, replication in
-            do throws(RestoreFault) {
-                try core.synchroniser.restore(
-                    stored.owner, header: stored.header, buckets: stored.buckets,
-                    log: stored.messages, age: age, at: now, into: &replication)
-            } catch {
-                return .unrestored(stored.owner, error)
+        var moved = false
+        for stored in ledgers {
+            let changes = carryOut(&effects) { core, replication in
+                do throws(RestoreFault) {
+                    try core.synchroniser.restore(
+                        stored.owner, header: stored.header, buckets: stored.buckets,
+                        log: stored.messages, age: ages[stored.owner], at: now,
+                        into: &replication)
+                } catch {
+                    return .unrestored(stored.owner, error)
+                }
+                guard let replica = core.synchroniser.replica(of: stored.owner) else { return nil }
+                if stored.owner == core.configuration.cluster { core.restoredOwn = true }
+                return .restored(stored.owner, replica.position, records: replica.count)
             }
-            guard let replica = core.synchroniser.replica(of: stored.owner) else { return nil }
-            if stored.owner == core.configuration.cluster { core.restoredOwn = true }
-            return .restored(stored.owner, replica.position, records: replica.count)
+            moved = moved || changes
         }
+        if moved { settle(into: &effects) }
     }
 }
 

@@ -31,6 +31,16 @@ extension StateCore {
         _ effects: inout [StateEffect],
         _ body: (inout StateCore, inout [ReplicationEffect]) -> StateNote?
     ) {
+        if carryOut(&effects, body) { settle(into: &effects) }
+    }
+
+    /// Like `perform`, but leaves settling to the caller, who goes through many ledgers.
+    ///
+    /// - Returns: whether rows changed.
+    mutating func carryOut(
+        _ effects: inout [StateEffect],
+        _ body: (inout StateCore, inout [ReplicationEffect]) -> StateNote?
+    ) -> Bool {
         var replication: [ReplicationEffect] = []
         if let note = body(&self, &replication) { effects.append(.note(note)) }
         var moved = false
@@ -57,7 +67,7 @@ extension StateCore {
                 effects.append(.note(.thawed(owner, position)))
             }
         }
-        if moved { settle(into: &effects) }
+        return moved
     }
 
     mutating func perform(

@@ -308,6 +308,8 @@ extension StateCore {
     }
 
     mutating func sweep(at now: Instant, into effects: inout [StateEffect]) {
+        // Who isn't known to belong would lose what it had.
+        guard knowsMembers else { return }
         var reporters = book.complete
         var members = Set(members.map(\.name))
         if configuration.kubernetes != nil {

@@ -23,11 +23,9 @@ extension StateCore {
     func relays(of cluster: ClusterID) -> [String] {
         if let set = tables.relaySets[cluster] { return set.relays }
         guard cluster != configuration.cluster else { return configuredRelays }
-        let nodes = store.read { tables in
-            tables.nodes.rows.filter { $0.id.cluster == cluster && $0.isRelay }
-        }
+        let nodes = tables.relayNodes[cluster, default: []].sorted()
         return RelayChoice.relays(
-            among: nodes.map { RelayCandidate(name: $0.id.name, zone: "") }, of: cluster,
+            among: nodes.map { RelayCandidate(name: $0, zone: "") }, of: cluster,
             count: nodes.count)
     }
 
@@ -83,13 +81,14 @@ extension StateCore {
 // MARK: Whom this node dials
 
 extension StateCore {
-    /// One side of each pair dials: the node with the lower name, the cluster with the lower ID. A
+    /// One side of each pair dials: the node with the lower name, the cluster with the lower ID; an
+    /// authority that is no node dials all of them. A
     /// cluster is dialled at its configured addresses, at which it is known before its ledger is, and
     /// at its relays'.
     var linkTargets: [LinkTarget] {
         var targets =
             members
-            .filter { $0.name > configuration.node.name }
+            .filter { $0.name > configuration.node.name || isApart }
             .map {
                 LinkTarget(
                     address: $0.address, port: configuration.ports.state,

@@ -33,6 +33,7 @@ extension StateCore {
         }
         if isOpen { heardPublisher(at: now) }
         judgePublisher(at: now, into: &effects)
+        judgeByLinks(at: now, into: &effects)
         keepRelays(at: now, into: &effects)
         if now >= nextSaying {
             nextSaying = now + Self.sayingInterval
@@ -107,6 +108,7 @@ extension StateCore {
     /// After rows changed: what health has to watch, and whether everybody has spoken.
     mutating func settle(into effects: inout [StateEffect]) {
         hasMoved = true
+        followListedNodes(into: &effects)
         let basis = PlanBasis(
             nodes: store.read { $0.nodes.revision }, peers: peers,
             inUse: tables.clustersInUse, relaySets: tables.relaySets, distrusted: distrusted)

@@ -38,8 +38,16 @@ struct StateCore {
     let configuration: AgentConfiguration
     var peers: [PeerCluster] = []
     let store: MeshStore
-    /// The own cluster's nodes, as they are listed by now, sorted by name.
+    /// The own cluster's nodes, those that are configured and those that the API server has, sorted by
+    /// name.
     var members: [AgentConfiguration.Member]
+    var configuredMembers: [AgentConfiguration.Member]
+    /// What the API server says of them while no ledger does; nil: it wasn't asked.
+    var seeds: [String: MemberRecord]?
+    /// Whether they are others than when strangers were last looked for.
+    var membersHaveMoved = false
+    /// What `members` follow from.
+    var membersBasis: [String: MemberRecord] = [:]
     /// What this cluster's relays are before any were announced, in the order of their rank.
     var configuredRelays: [String]
     var relayKeeper: RelayKeeper
@@ -68,6 +76,8 @@ struct StateCore {
     var ownReport = OwnReport()
     /// Whether this node knows what to report: until then nobody may take its silence for a report.
     var hasSpoken = false
+    /// Whose labels this node has told.
+    var sandboxes: [ObjectName: Sandbox] = [:]
     /// Own records that are too large to tell.
     var oversized: Set<String> = []
     var book: ReportBook
@@ -111,6 +121,9 @@ struct StateCore {
     var hasMoved = false
     /// What is wanted of other clusters' ledgers.
     var interest = ShardSet.all
+    /// When the authority was linked to a node last, and what it holds of it, where it is apart.
+    var nodesLinkedAt: [String: Instant] = [:]
+    var nodesJudged: [String: Bool] = [:]
 
     /// What the health plan follows from; it is made anew when this changes.
     struct PlanBasis: Equatable, Sendable {
@@ -150,12 +163,9 @@ struct StateCore {
         nextMaintenance = now
         nextHeads = now + Self.headsInterval
         members = configuration.members
+        configuredMembers = configuration.members
         configuredRelays = Self.relays(among: members, of: configuration.cluster)
-        relayKeeper = RelayKeeper(
-            of: configuration.cluster,
-            live: judged.filter(\.value).keys + [configuration.node.name],
-            dead: judged.filter { !$0.value && $0.key != configuration.node.name }.keys,
-            parameters: configuration.healthProfile.reachability)
+        relayKeeper = Self.relayKeeper(judged, of: configuration)
         view = OwnClusterView(node: configuration.node.name)
         book = ReportBook(home: configuration.home)
         tables = RecordTables(own: configuration.node, store: store, held: held)
@@ -176,9 +186,27 @@ struct StateCore {
         announce(into: &effects)
     }
 
+    /// - Parameter judged: nodes that the kernel holds as live, or as dead, from before a restart.
+    private static func relayKeeper(
+        _ judged: [String: Bool], of configuration: AgentConfiguration
+    ) -> RelayKeeper {
+        RelayKeeper(
+            of: configuration.cluster,
+            live: judged.filter(\.value).keys + [configuration.node.name],
+            dead: judged.filter { !$0.value && $0.key != configuration.node.name }.keys,
+            parameters: configuration.healthProfile.reachability)
+    }
+
+    /// What the kernel holds of nodes that only the restored ledger names.
+    mutating func recall(_ judged: [String: Bool]) {
+        relayKeeper = Self.relayKeeper(judged, of: configuration)
+    }
+
     var reportConflicts: [String] { publisher?.conflicts ?? [] }
     /// Whether there is no other node to hear from.
-    var isAlone: Bool { members.count == 1 && peers.isEmpty }
+    var isAlone: Bool {
+        members.map(\.name) == [configuration.node.name] && peers.isEmpty && knowsMembers
+    }
     var publisherAnswers: Bool { !view.usesReports }
     /// Whether the own ledger is kept in a store that all nodes of the cluster read.
     var usesSharedStore: Bool { configuration.publisher.store == .etcd }
@@ -326,17 +354,9 @@ extension StateCore {
             podPrefixes: configuration.podPrefixes, zone: configuration.zone,
             isRelay: configuredRelays.contains(configuration.node.name), gossipKeys: gossipKeys,
             isDraining: departure.phase != .serving)
-        records[node.key] = node.encoded
-        for (object, endpoint) in endpoints {
-            let pod = pods[object] ?? folder.pods[object]
-            let labels = LocalWorkload.reported(
-                endpoint.labels.merging(pod?.labels ?? [:]) { $1 },
-                namedPorts: pod?.namedPorts ?? [], isAudited: pod?.isAudited ?? false)
-            let record = EndpointRecord(
-                object: object, node: configuration.node.name, addresses: endpoint.addresses,
-                identity: Identity(rawValue: 0), labels: labels)
-            records[record.key] = record.encoded
-        }
+        if !isApart { records[node.key] = node.encoded }
+        let (known, unlabelled) = ownRecords(of: endpoints) { [pods[$0], folder.pods[$0]] }
+        for record in known { records[record.key] = record.encoded }
         records.merge(trustRecords) { $1 }
         keepWithinLimits(&records)
         tables.setInterfaces(endpoints.mapValues(\.interface))
@@ -348,6 +368,7 @@ extension StateCore {
             guard case .report(let report) = message else { continue }
             take(report, from: configuration.node, at: now, into: &effects)
         }
+        tables.setUnlabelled(unlabelled)
     }
 
     /// What no ledger can carry isn't told, for nobody could read the report either: what was said
@@ -392,6 +413,8 @@ struct OwnEndpoint: Hashable, Sendable {
     let addresses: [Address]
     let labels: Labels
     let interface: LocalInterface
+    /// Set if a container runtime had it attached: its labels are its pod's.
+    var sandbox: Sandbox?
 }
 
 extension LinkID {

@@ -127,14 +127,14 @@ final class StateJournal: Sendable {
 /// Two clocks at one moment: one that counts through a boot, one that goes on after it.
 private struct ClockNote: Codable {
     let boot: String
-    let monotonicNanoseconds: UInt64
+    let bootNanoseconds: UInt64
     let realTimeNanoseconds: UInt64
     /// By cluster ID, nanoseconds.
     let ages: [UInt16: Int64]
 
     init(ages: [ClusterID: Duration], now: Instant, realTime: UInt64) {
         boot = Self.bootID
-        monotonicNanoseconds = now.nanoseconds
+        bootNanoseconds = now.nanoseconds
         realTimeNanoseconds = realTime
         self.ages = Dictionary(
             uniqueKeysWithValues: ages.map { ($0.rawValue, $1.nanoseconds) })
@@ -144,8 +144,8 @@ private struct ClockNote: Codable {
     /// least what it was.
     func ages(now: Instant, realTime: UInt64) -> [ClusterID: Duration] {
         let passed =
-            boot == Self.bootID && now.nanoseconds >= monotonicNanoseconds
-            ? now.nanoseconds - monotonicNanoseconds
+            boot == Self.bootID && now.nanoseconds >= bootNanoseconds
+            ? now.nanoseconds - bootNanoseconds
             : realTime - min(realTime, realTimeNanoseconds)
         var result: [ClusterID: Duration] = [:]
         for (number, age) in ages {

@@ -177,6 +177,15 @@ actor StateService: Service {
 
     var wantsObjects: Bool { core.wantsObjects(at: .bootNow) }
 
+    var wantsNodes: Bool { core.wantsNodes }
+
+    /// Whether this node speaks for its cluster now.
+    var isPublisher: Bool { core.isOpen }
+
+    func setNodes(_ nodes: [String: MemberRecord]) {
+        step { core, effects in core.setSeeds(nodes, into: &effects) }
+    }
+
     func setPods(_ pods: [ObjectName: PodManifest]) {
         self.pods = pods
         endpointsChanged()
@@ -236,7 +245,10 @@ actor StateService: Service {
         links.updateTargets(core.linkTargets)
     }
 
-    /// These are the own cluster's nodes from now on.
+    /// Of the own cluster, as they are listed by now.
+    var members: [AgentConfiguration.Member] { core.members }
+
+    /// These are the own cluster's configured nodes from now on.
     func setMembers(_ members: [AgentConfiguration.Member]) {
         step { $0.setMembers(members, at: .bootNow, into: &$1) }
         // It may be a relay now, or no longer.
@@ -488,7 +500,10 @@ actor StateService: Service {
             guard let mac = LinkAddress(bytes: endpoint.hardwareAddress.bytes) else { continue }
             result[endpoint.object] = OwnEndpoint(
                 addresses: endpoint.addresses, labels: endpoint.labels,
-                interface: LocalInterface(ifindex: endpoint.interfaceIndex, mac: mac))
+                interface: LocalInterface(ifindex: endpoint.interfaceIndex, mac: mac),
+                sandbox: endpoint.attachment.map {
+                    Sandbox(container: $0.key.container, podUID: $0.podUID)
+                })
         }
         return result
     }

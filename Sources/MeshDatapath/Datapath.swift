@@ -18,6 +18,9 @@ public protocol Datapath: AnyObject, Sendable {
     /// Takes the programs off again; an interface that is gone is success.
     func detach(endpointInterface interface: UInt32) throws(DatapathError)
 
+    /// Whether the programs are where ``attach(endpointInterface:)`` put them.
+    func isAttached(endpointInterface interface: UInt32) throws(DatapathError) -> Bool
+
     /// Packets and bytes by drop reason and counter, summed over CPUs.
     func counters() throws(DatapathError) -> [CounterReading]
 

@@ -27,6 +27,14 @@ struct EndpointPrograms: ~Copyable, Sendable {
             toInterface: interface, .egress, pinnedAt: pins.endpointEgressLink(interface))
     }
 
+    static func isAttached(to interface: UInt32, _ pins: PinLayout) throws(BPFError) -> Bool {
+        let isFromAttached = try Link.isAttached(
+            interface: interface, .ingress, pinnedAt: pins.endpointLink(interface))
+        let isToAttached = try Link.isAttached(
+            interface: interface, .egress, pinnedAt: pins.endpointEgressLink(interface))
+        return isFromAttached && isToAttached
+    }
+
     /// Takes both away; what is gone already, interface included, is success.
     static func detach(from interface: UInt32, _ pins: PinLayout) throws(BPFError) {
         try Link.detach(

@@ -9,6 +9,8 @@ struct EndpointTable: Sendable {
     private let map: any KeyedMap<weft_address, weft_endpoint>
     /// Since verdicts were last renewed: who comes next may have an address that flows remember.
     private var hasRemoved = false
+    /// How many there are; nil until somebody asked.
+    private var counted: Int?
 
     init(_ storage: Storage) { map = storage.endpoints }
 
@@ -23,6 +25,7 @@ struct EndpointTable: Sendable {
         var failures: [Address: DatapathError] = [:]
         var changesVerdicts = false
         var writes: [(key: weft_address, value: weft_endpoint)] = []
+        var added: Set<Address> = []
         for (entry, node) in entries {
             let key = weft_address(entry.address)
             let value = weft_endpoint(entry, node: node)
@@ -32,9 +35,10 @@ struct EndpointTable: Sendable {
                     changesVerdicts =
                         changesVerdicts || held.identity != value.identity
                         || held.policy_set != value.policy_set || held.flags != value.flags
-                } else if hasRemoved || entry.local != nil {
+                } else {
+                    added.insert(entry.address)
                     // While there was no row, nobody's policies were asked.
-                    changesVerdicts = true
+                    changesVerdicts = changesVerdicts || hasRemoved || entry.local != nil
                 }
                 writes.append((key, value))
             } catch {
@@ -43,12 +47,19 @@ struct EndpointTable: Sendable {
         }
         let refused = map.update(writes) { "adding endpoint \(Address(writes[$0].key))" }
         for (index, error) in refused { failures[Address(writes[index].key)] = error }
+        counted = counted.map { $0 + added.count { failures[$0] == nil } }
         if changesVerdicts { hasRemoved = false }
         return (failures, changesVerdicts)
     }
 
     mutating func remove(_ address: Address) throws(DatapathError) {
-        try map.delete(weft_address(address))
+        let key = weft_address(address)
+        if let counted, try map.lookup(key) != nil {
+            try map.delete(key)
+            self.counted = counted - 1
+        } else {
+            try map.delete(key)
+        }
         hasRemoved = true
     }
 
@@ -61,7 +72,13 @@ struct EndpointTable: Sendable {
         Set(try map.elements().map(\.value.policy_set))
     }
 
-    func count() throws(DatapathError) -> Int { try map.keys().count }
+    /// - Complexity: goes through all the first time, and never again.
+    mutating func count() throws(DatapathError) -> Int {
+        if let counted { return counted }
+        let count = try map.keys().count
+        counted = count
+        return count
+    }
 }
 
 /// Pod prefixes of every cluster, and how far each cluster's packets are believed.

@@ -135,6 +135,14 @@ extension KernelDatapath {
         }
     }
 
+    public func isAttached(endpointInterface interface: UInt32) throws(DatapathError) -> Bool {
+        do {
+            return try EndpointPrograms.isAttached(to: interface, pins)
+        } catch {
+            throw .kernel(error)
+        }
+    }
+
     /// Takes every program off and forgets every map: the node is as it was before. For
     /// uninstalling and tests; stopping an agent leaves all in place.
     public func tearDown() throws(DatapathError) {

@@ -36,6 +36,10 @@ public final class MemoryDatapath: Datapath {
         told.withLock { _ = $0.interfaces.remove(interface) }
     }
 
+    public func isAttached(endpointInterface interface: UInt32) -> Bool {
+        told.withLock { $0.interfaces.contains(interface) }
+    }
+
     /// Replaces what ``counters()``, ``connections(limit:)`` and ``connection(_:_:over:)`` say.
     public func set(counters: [CounterReading], connections: [ConnectionReading]) {
         told.withLock {

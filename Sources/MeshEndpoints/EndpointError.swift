@@ -17,6 +17,8 @@ public struct EndpointError: Error, Hashable, Sendable {
         /// A requested address lies outside the node's prefixes, or is reserved.
         case addressNotInPrefix
         case addressInUse
+        /// What another plugin made is no veth pair that ends at this node.
+        case unusableLink
         /// The caller's programs could not be put in place.
         case notPrepared
         /// The kernel refused.

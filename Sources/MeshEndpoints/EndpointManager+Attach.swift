@@ -25,23 +25,30 @@ extension EndpointManager {
     }
 
     /// Chooses the addresses and writes them down before anything is made.
-    func reserve(_ request: EndpointRequest) throws(EndpointError) -> EndpointRecord {
+    ///
+    /// - Parameter cable: the link that is there already; nil for one to be made.
+    func reserve(
+        _ request: EndpointRequest, _ cable: FoundCable?
+    ) throws(EndpointError) -> EndpointRecord {
         let object = request.object
         let pool = AddressPool(prefixes: configuration.podPrefixes)
         var generator = SystemRandomNumberGenerator()
-        let hardwareAddress = HardwareAddress.random(using: &generator)
+        let hardwareAddress = cable?.hardwareAddress ?? .random(using: &generator)
         let result = state.withLock { state -> Result<EndpointRecord, EndpointError> in
             do throws(EndpointError) {
                 let inUse = Set(
                     state.records.values.flatMap { $0.addresses.compactMap { Address($0) } })
                 let addresses =
-                    if let requested = request.addresses {
+                    if cable != nil {
+                        try Self.checkFound(request.addresses ?? [], object, pool, inUse)
+                    } else if let requested = request.addresses {
                         try Self.check(requested, object, pool, inUse)
                     } else {
                         try Self.allocate(object, pool, inUse)
                     }
                 let record = EndpointRecord(
-                    request, addresses: addresses, hardwareAddress: hardwareAddress)
+                    request, addresses: addresses, hardwareAddress: hardwareAddress,
+                    cable: cable)
                 var records = state.records
                 records[object] = record
                 try file.write(records.values)
@@ -123,8 +130,8 @@ extension EndpointManager {
         return requested.sorted { $0.isIPv4 && !$1.isIPv4 }
     }
 
-    private static func allocate(
-        _ object: ObjectName, _ pool: AddressPool, _ inUse: Set<Address>
+    static func allocate(
+        _ object: ObjectName?, _ pool: AddressPool, _ inUse: Set<Address>
     ) throws(EndpointError) -> [Address] {
         var addresses: [Address] = []
         for result in pool.allocate(inUse: inUse) {

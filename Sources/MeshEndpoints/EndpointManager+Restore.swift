@@ -10,6 +10,8 @@ public struct EndpointRestoration: Sendable {
     public var restored: [LocalEndpoint] = []
     /// Gone with their namespaces, or never completed: removed, their addresses are free.
     public var lost: [ObjectName] = []
+    /// Links of others on which what was lost may have left programs.
+    public var strayInterfaces: [UInt32] = []
     /// Whole, but `prepare` failed, or the kernel couldn't be asked: left exactly as they are.
     public var failed: [EndpointError] = []
 }
@@ -29,6 +31,7 @@ extension EndpointManager {
                     result.restored.append(endpoint)
                 } else {
                     result.lost.append(record.object)
+                    if !record.ownsLink { result.strayInterfaces.append(record.interfaceIndex) }
                 }
             } catch {
                 result.failed.append(error)

@@ -77,7 +77,8 @@ public final class EndpointManager: Sendable {
 
     /// Wires a workload. It is isolated (the node's end is down) until `prepare` has succeeded.
     ///
-    /// Attaching again what is attached in the same way returns it, without `prepare`.
+    /// Attaching again what is attached in the same way returns it, without `prepare`. The link of a
+    /// chained attachment is there already, and stays as it is.
     ///
     /// - Throws: any ``EndpointError/Code``; then nothing of the attach is left, and its addresses
     ///   are free.
@@ -89,9 +90,17 @@ public final class EndpointManager: Sendable {
         try begin(object)
         defer { end(object) }
         if let present = try present(request) { return present }
-        var record = try reserve(request)
+        let cable =
+            request.attachment?.isChained == true ? try findCable(request, namespace) : nil
+        if cable != nil { try releaseLost(holding: request.addresses ?? []) }
+        var record = try reserve(request, cable)
         do throws(EndpointError) {
-            let endpoint = try wire(&record, namespace, prepare)
+            let endpoint =
+                if cable == nil {
+                    try wire(&record, namespace, prepare)
+                } else {
+                    try adopt(record, prepare)
+                }
             record.phase = .attached
             try update { state in
                 state.records[object] = record
@@ -101,6 +110,16 @@ public final class EndpointManager: Sendable {
         } catch {
             throw undo(record, after: error)
         }
+    }
+
+    /// What would be given to a workload that asks for nothing special.
+    ///
+    /// - Throws: `.exhausted` if a family has no address left, or the node no prefixes.
+    public func nextAddresses() throws(EndpointError) -> [Address] {
+        let inUse = state.withLock { state in
+            Set(state.records.values.flatMap { $0.addresses.compactMap { Address($0) } })
+        }
+        return try Self.allocate(nil, AddressPool(prefixes: configuration.podPrefixes), inUse)
     }
 
     /// Removes a workload's wiring and frees its addresses; the workload itself goes on.
@@ -144,11 +163,13 @@ extension EndpointManager {
         try result.get()
     }
 
-    /// Deletes the link, then forgets the endpoint.
+    /// Deletes the link if it is ours, then forgets the endpoint.
     func remove(_ record: EndpointRecord) throws(EndpointError) {
-        try kernel(record.object) { () throws(NetlinkError) in
-            var socket = try RouteSocket(in: host)
-            try socket.deleteLink(named: record.hostInterface)
+        if record.ownsLink {
+            try kernel(record.object) { () throws(NetlinkError) in
+                var socket = try RouteSocket(in: host)
+                try socket.deleteLink(named: record.hostInterface)
+            }
         }
         try update { state in
             state.records[record.object] = nil

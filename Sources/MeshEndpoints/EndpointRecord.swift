@@ -22,6 +22,11 @@ struct EndpointRecord: Codable, Hashable {
     var hostInterface: String
     var interfaceIndex: UInt32
     var hardwareAddress: String
+    /// Nil in files of agents that had none.
+    var attachment: RuntimeAttachment?
+
+    /// Whether the link is this node's to make and to delete.
+    var ownsLink: Bool { attachment?.isChained != true }
 
     var object: ObjectName { ObjectName(namespace: namespace, name: name) }
 
@@ -34,10 +39,14 @@ struct EndpointRecord: Codable, Hashable {
         return LocalEndpoint(
             object: object, labels: labels, addresses: parsed, hostInterface: hostInterface,
             interfaceIndex: interfaceIndex, hardwareAddress: hardwareAddress,
-            namespacePath: namespacePath)
+            namespacePath: namespacePath, attachment: attachment)
     }
 
-    init(_ request: EndpointRequest, addresses: [Address], hardwareAddress: HardwareAddress) {
+    /// - Parameter cable: the link that is there already; nil for one to be made.
+    init(
+        _ request: EndpointRequest, addresses: [Address], hardwareAddress: HardwareAddress,
+        cable: FoundCable?
+    ) {
         phase = .attaching
         namespace = request.object.namespace
         name = request.object.name
@@ -45,15 +54,16 @@ struct EndpointRecord: Codable, Hashable {
         self.addresses = addresses.map(\.description)
         namespacePath = request.namespacePath
         interfaceName = request.interfaceName
-        hostInterface = hostInterfaceName(of: request.object)
-        interfaceIndex = 0
+        hostInterface = cable?.hostInterface ?? hostInterfaceName(of: request.object)
+        interfaceIndex = cable?.interfaceIndex ?? 0
         self.hardwareAddress = hardwareAddress.description
+        attachment = request.attachment
     }
 
     /// Whether the endpoint is what `request` asks for.
     func satisfies(_ request: EndpointRequest) -> Bool {
         namespacePath == request.namespacePath && interfaceName == request.interfaceName
-            && labels == request.labels
+            && labels == request.labels && attachment == request.attachment
             && (request.addresses.map { Set($0.map(\.description)) == Set(addresses) } ?? true)
     }
 }

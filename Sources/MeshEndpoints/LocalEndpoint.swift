@@ -10,20 +10,24 @@ public struct EndpointRequest: Hashable, Sendable {
     /// `/run/netns/NAME` or `/proc/PID/ns/net`.
     public var namespacePath: String
     /// At most one of each family, from the node's prefixes; nil takes the lowest free one of every
-    /// family that the node has.
+    /// family that the node has. Of a chained attachment those that its link has, one at least.
     public var addresses: [Address]?
     /// Name of the link inside the namespace.
     public var interfaceName: String
+    /// Nil unless a container runtime asks.
+    public var attachment: RuntimeAttachment?
 
     public init(
         object: ObjectName, labels: [String: String] = [:], namespacePath: String,
-        addresses: [Address]? = nil, interfaceName: String = "eth0"
+        addresses: [Address]? = nil, interfaceName: String = "eth0",
+        attachment: RuntimeAttachment? = nil
     ) {
         self.object = object
         self.labels = labels
         self.namespacePath = namespacePath
         self.addresses = addresses
         self.interfaceName = interfaceName
+        self.attachment = attachment
     }
 }
 
@@ -40,4 +44,6 @@ public struct LocalEndpoint: Hashable, Sendable {
     /// The workload's end.
     public let hardwareAddress: HardwareAddress
     public let namespacePath: String
+    /// Nil unless a container runtime had it attached.
+    public let attachment: RuntimeAttachment?
 }

@@ -118,7 +118,8 @@ struct ManifestIndex: Sendable {
         // Nobody but an API server is written to.
         case .imported: return false
         case .pod(let name, let pod): return set(name, pod, in: &snapshot.pods)
-        case .node(let name, let labels): return set(name, labels, in: &snapshot.nodeLabels)
+        // Which nodes there are is for the configuration or an API server to say.
+        case .node(let node): return set(node.name, node.labels, in: &snapshot.nodeLabels)
         case .policy(let policy): return set(policy.name, policy, in: &snapshot.policies)
         }
     }

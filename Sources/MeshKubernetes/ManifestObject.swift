@@ -8,7 +8,7 @@ struct ManifestObject: Hashable {
     enum Content: Hashable {
         case record(RecordKey, encoded: [UInt8])
         case pod(ObjectName, PodManifest)
-        case node(String, Labels)
+        case node(NodeManifest)
         case policy(Policy)
         case export(ObjectName, ServiceExportManifest)
         /// Written by Weft itself.
@@ -57,7 +57,7 @@ extension ManifestObject {
             let name = try ObjectName(manifest: root)
             content = try PodManifest(root).map { .pod(name, $0) }
         case ("Node", "v1"):
-            content = .node(try clusterScopedName(of: root), try objectLabels(of: root))
+            content = .node(try NodeManifest(root))
         case ("ServiceExport", "multicluster.x-k8s.io/v1beta1"),
             ("ServiceExport", "multicluster.x-k8s.io/v1alpha1"):
             content = .export(try ObjectName(manifest: root), try ServiceExportManifest(root))
@@ -80,7 +80,7 @@ extension ManifestObject.Content {
         switch self {
         case .record(let key, _): key.name
         case .pod(let name, _): "\(name)"
-        case .node(let name, _): name
+        case .node(let node): node.name
         case .export(let name, _): "\(name)"
         case .imported(let target): "\(target.name)"
         case .policy(let policy):

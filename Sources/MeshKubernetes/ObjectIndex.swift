@@ -14,10 +14,12 @@ public struct ObjectIndex: Sendable {
     /// Of a sentence about an object.
     private static let messageMaximum = 512
 
-    /// Encoded ``NamespaceRecord``s, ``ServiceRecord``s, ``SliceRecord``s and ``PolicyRecord``s.
+    /// Encoded ``NamespaceRecord``s, ``ServiceRecord``s, ``SliceRecord``s, ``PolicyRecord``s and
+    /// ``MemberRecord``s.
     public private(set) var records: [RecordKey: [UInt8]] = [:]
     public private(set) var pods: [ObjectName: PodManifest] = [:]
-    public private(set) var nodeLabels: [String: Labels] = [:]
+    /// Nodes that others can dial, by name.
+    public private(set) var members: [String: MemberRecord] = [:]
     /// ServiceExports, by their service.
     public private(set) var exports: [ObjectName: ServiceExportManifest] = [:]
     /// What Weft itself has written there.
@@ -30,7 +32,7 @@ public struct ObjectIndex: Sendable {
 
     private var feeds: [ObjectSelection: Feed] = [:]
     private var contents: [ManifestKey: ManifestObject.Content] = [:]
-    private var faults: [ManifestKey: ManifestProblem] = [:]
+    private var faults: [ManifestKey: (problem: ManifestProblem, object: ObjectProblem)] = [:]
 
     /// One selection's objects.
     private struct Feed: Sendable {
@@ -59,7 +61,12 @@ public struct ObjectIndex: Sendable {
 
     /// The first ``problemsMaximum`` by object.
     public var problems: [ManifestProblem] {
-        faults.keys.sorted().prefix(Self.problemsMaximum).compactMap { faults[$0] }
+        faults.keys.sorted().prefix(Self.problemsMaximum).compactMap { faults[$0]?.problem }
+    }
+
+    /// The same, for whoever tells the objects' authors.
+    public var objectProblems: [ObjectProblem] {
+        faults.keys.sorted().prefix(Self.problemsMaximum).compactMap { faults[$0]?.object }
     }
 
     /// Takes in what a reflector delivers.
@@ -119,15 +126,19 @@ public struct ObjectIndex: Sendable {
         let key = ManifestKey(selection.resource, object.name)
         do throws(ManifestFault) {
             let decoded = try ManifestObject(object, of: selection.resource)
+            if case .node(let node) = decoded?.content { _ = try node.member() }
             if faults.removeValue(forKey: key) != nil { changes.problemsMoved = true }
             set(key, decoded?.content, into: &changes)
         } catch {
             let message = String(error.message.prefix(Self.messageMaximum))
-            guard faults[key]?.message != message else { return }
+            guard faults[key]?.problem.message != message else { return }
             changes.problemsMoved = true
-            faults[key] = ManifestProblem(
-                file: "API server: \(key)", line: 0, message: message,
-                sinceUnixSeconds: faults[key]?.sinceUnixSeconds ?? now)
+            faults[key] = (
+                ManifestProblem(
+                    file: "API server: \(key)", line: 0, message: message,
+                    sinceUnixSeconds: faults[key]?.problem.sinceUnixSeconds ?? now),
+                ObjectProblem(object, of: selection.resource, message: message)
+            )
         }
     }
 
@@ -169,7 +180,10 @@ public struct ObjectIndex: Sendable {
         case .pod(let name, let pod):
             pods[name] = present ? pod : nil
             changes.podsMoved = true
-        case .node(let name, let labels): nodeLabels[name] = present ? labels : nil
+        case .node(let node):
+            let record = present ? try? node.member() : nil
+            members[node.name] = record
+            put(RecordKey(kind: .member, name: node.name), record?.encoded, into: &changes)
         case .export(let service, let export):
             exports[service] = present ? export : nil
             changes.exportsMoved = true

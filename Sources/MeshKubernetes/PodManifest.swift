@@ -7,16 +7,23 @@ public import MeshPolicy
 public struct PodManifest: Hashable, Sendable {
     /// On a pod or a namespace: `"true"` tries policies out.
     public static let auditAnnotation = "weft.io/policy-audit"
+    /// On the copy of a pod that its kubelet has from a file: the UID that the kubelet gave it.
+    static let mirrorAnnotation = "kubernetes.io/config.mirror"
 
     public let labels: Labels
     /// Of its containers, sorted.
     public let namedPorts: [NamedPort]
     public let isAudited: Bool
+    /// As container runtimes are told it; nil where the object has none.
+    public let uid: String?
 
-    public init(labels: Labels, namedPorts: [NamedPort] = [], isAudited: Bool = false) {
+    public init(
+        labels: Labels, namedPorts: [NamedPort] = [], isAudited: Bool = false, uid: String? = nil
+    ) {
         self.labels = labels
         self.namedPorts = namedPorts
         self.isAudited = isAudited
+        self.uid = uid
     }
 }
 
@@ -38,9 +45,12 @@ extension PodManifest {
         where try container["restartPolicy"].string() == "Always" {
             ports.formUnion(try container.namedPorts())
         }
+        let metadata = try root["metadata"]
+        let ownUID = try metadata["uid"].string()
         self.init(
             labels: try objectLabels(of: root), namedPorts: ports.sorted(),
-            isAudited: try root["metadata"]["annotations"].isAudited())
+            isAudited: try metadata["annotations"].isAudited(),
+            uid: try metadata["annotations"][Self.mirrorAnnotation].string() ?? ownUID)
     }
 }
 

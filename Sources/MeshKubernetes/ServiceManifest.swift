@@ -15,7 +15,9 @@ extension ServiceRecord {
             isGlobal: annotations.isGlobal, isShared: annotations.isShared,
             affinity: annotations.affinity,
             sessionAffinitySeconds: try clientIPSeconds(spec),
-            isNodeLocal: try staysOnNode(spec), derivedFrom: try derivedService(root))
+            isNodeLocal: try staysOnNode(spec), derivedFrom: try derivedService(root),
+            distribution: TrafficDistribution(
+                manifest: try spec["trafficDistribution"].string() ?? ""))
     }
 
     /// As a ServiceExport that was created at a time makes it: used by other clusters, unless its
@@ -26,7 +28,27 @@ extension ServiceRecord {
             // Without the annotation `global` nobody said whether it is shared.
             isShared: isShared || !isGlobal, affinity: affinity,
             sessionAffinitySeconds: sessionAffinitySeconds, isNodeLocal: isNodeLocal,
-            exportedAt: created, derivedFrom: derivedFrom)
+            exportedAt: created, derivedFrom: derivedFrom, distribution: distribution)
+    }
+}
+
+extension TrafficDistribution {
+    /// core/v1: what an implementation doesn't know it may ignore.
+    init(manifest text: String) {
+        switch text {
+        case "PreferClose", "PreferSameZone": self = .sameZone
+        case "PreferSameNode": self = .sameNode
+        default: self = .anywhere
+        }
+    }
+
+    /// As the oldest API servers that know it take it; nil for no preference.
+    var manifest: String? {
+        switch self {
+        case .anywhere: nil
+        case .sameZone: "PreferClose"
+        case .sameNode: "PreferSameNode"
+        }
     }
 }
 

@@ -19,6 +19,10 @@ public struct ServiceMerger: Sendable {
     /// Who wants a frontend's address: one service, or several by mistake.
     private var claims: [FrontendKey: Set<ObjectName>] = [:]
     private var published: [FrontendKey: ServiceFrontend] = [:]
+    /// Where nodes of all clusters are, as far as anybody said.
+    private var zones: [NodeID: String] = [:]
+    /// Services whose backends count by where they are.
+    private var distributed: Set<ObjectName> = []
 
     private struct SliceID: Hashable {
         let cluster: ClusterID
@@ -73,9 +77,17 @@ public struct ServiceMerger: Sendable {
     /// Takes in changes that came together; each service is merged once.
     ///
     /// - Returns: frontends that differ from before. The same record once more changes nothing.
-    public mutating func update(_ changes: some Sequence<ServiceChange>) -> FrontendChanges {
+    ///
+    /// - Parameter nodes: zones of nodes that are somewhere else now; empty for nowhere known.
+    public mutating func update(
+        _ changes: some Sequence<ServiceChange>, zones nodes: [NodeID: String] = [:]
+    ) -> FrontendChanges {
         var touched: Set<ObjectName> = []
         for change in changes { take(change, touched: &touched) }
+        for (node, zone) in nodes where zones[node, default: ""] != zone {
+            zones[node] = zone.isEmpty ? nil : zone
+            touched.formUnion(distributed)
+        }
         var result = FrontendChanges()
         for key in touched.reduce(into: Set(), { $0.formUnion(merge($1)) }).sorted() {
             let winner = claims[key]?.min()
@@ -153,7 +165,11 @@ public struct ServiceMerger: Sendable {
     private mutating func merge(_ service: ObjectName) -> Set<FrontendKey> {
         if let view = views[service], view.isEmpty { views[service] = nil }
         let before = merged[service] ?? [:]
-        let after = views[service]?.frontends(own: own, node: node) ?? [:]
+        let isDistributed = views[service]?.isDistributed(own: own) ?? false
+        if isDistributed { distributed.insert(service) } else { distributed.remove(service) }
+        let after =
+            views[service]?.frontends(own: own, node: node, zones: isDistributed ? zones : [:])
+            ?? [:]
         merged[service] = after.isEmpty ? nil : after
         for key in before.keys where after[key] == nil {
             claims[key]?.remove(service)

@@ -45,6 +45,22 @@ extension [ServicePool] {
         }.sorted
     }
 
+    /// The pools where it counts how far backends are: nearer ones first, as long as there are any, among
+    /// those that come first anyway. As in Kubernetes nothing spills over because they are few.
+    ///
+    /// - Parameter distance: of a backend, 0...2.
+    func slices(by distance: (Backend) -> UInt8) -> [ClusterSlice] {
+        let near = flatMap { pool in
+            Dictionary(grouping: pool.backends, by: distance).map { distance, backends in
+                ServicePool(
+                    cluster: pool.cluster, tier: pool.tier * 3 + distance, backends: backends,
+                    declared: backends.count, isReady: pool.isReady)
+            }
+        }
+        let sorted = near.sorted { ($0.tier, $0.cluster) < ($1.tier, $1.cluster) }
+        return Array(sorted.prefix(ServiceFrontend.maximumClusters)).weighted
+    }
+
     /// Each tier for itself, in proportion to backends.
     private var weighted: [ClusterSlice] {
         let largest = Dictionary(map { ($0.tier, $0.backends.count) }, uniquingKeysWith: Swift.max)

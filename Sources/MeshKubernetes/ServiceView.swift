@@ -15,41 +15,57 @@ struct ServiceView: Sendable {
 
     /// Frontends of the own cluster: its cluster IPs × ports. Empty if it has no such service.
     ///
-    /// - Parameter node: whose frontends they are: of a service that stays on the client's node only
-    ///   this one's backends count. Nil: all.
-    func frontends(own: ClusterID, node: NodeID?) -> [FrontendKey: ServiceFrontend] {
+    /// - Parameters:
+    ///   - node: whose frontends they are: of a service that stays on the client's node only this
+    ///     one's backends count. Nil: all.
+    ///   - zones: of nodes, for a service that prefers near backends.
+    func frontends(
+        own: ClusterID, node: NodeID?, zones: [NodeID: String]
+    ) -> [FrontendKey: ServiceFrontend] {
         var frontends: [FrontendKey: ServiceFrontend] = [:]
         // One that stands for another service has its frontends there.
         let plain = services[own].flatMap { $0.derivedFrom.isEmpty ? $0 : nil }
         for service in [plain, derived].compactMap(\.self) {
-            frontends.merge(self.frontends(of: service, own: own, node: node)) { first, _ in first }
+            frontends.merge(
+                self.frontends(of: service, own: own, node: node, zones: zones)
+            ) { first, _ in first }
         }
         return frontends
     }
 
+    /// Whether it counts where backends are.
+    func isDistributed(own: ClusterID) -> Bool {
+        [services[own], derived].contains { ($0?.distribution ?? .anywhere) != .anywhere }
+    }
+
     private func frontends(
-        of service: ServiceRecord, own: ClusterID, node: NodeID?
+        of service: ServiceRecord, own: ClusterID, node: NodeID?, zones: [NodeID: String]
     ) -> [FrontendKey: ServiceFrontend] {
         var frontends: [FrontendKey: ServiceFrontend] = [:]
         for address in service.addresses {
             for port in service.ports {
                 let key = FrontendKey(
                     address: address, port: port.port, transport: port.transport)
+                let pools = self.pools(
+                    own: own, node: service.isNodeLocal ? node : nil, service: service, port: port,
+                    isIPv4: address.isIPv4)
                 frontends[key] = ServiceFrontend(
                     key: key, service: service.object, portName: port.name,
                     isGlobal: service.isGlobal || !service.derivedFrom.isEmpty,
                     sessionAffinitySeconds: service.sessionAffinitySeconds,
-                    slices: clusterSlices(
-                        own: own, node: service.isNodeLocal ? node : nil, service: service,
-                        port: port, isIPv4: address.isIPv4))
+                    slices: service.distribution == .anywhere
+                        ? pools.slices
+                        : pools.slices(by: {
+                            service.distribution.distance(of: $0, from: node, zones)
+                        }))
             }
         }
         return frontends
     }
 
-    private func clusterSlices(
+    private func pools(
         own: ClusterID, node: NodeID?, service: ServiceRecord, port: ServicePort, isIPv4: Bool
-    ) -> [ClusterSlice] {
+    ) -> [ServicePool] {
         var pools: [ServicePool] = []
         for cluster in clusters(own: own, service: service) {
             guard let theirs = services[cluster],
@@ -62,8 +78,8 @@ struct ServiceView: Sendable {
                     port: port,
                     isIPv4: isIPv4))
         }
-        // The own cluster comes first in `pools`: a mesh beyond the maximum never loses it.
-        return pools.slices
+        // The own cluster comes first: a mesh beyond the maximum never loses it.
+        return pools
     }
 
     /// The own cluster, then in the order of their IDs those whose backends it may use.
@@ -138,6 +154,18 @@ extension ServiceRecord {
         case .local: isOwn ? 0 : 1
         case .remote: isOwn ? 1 : 0
         }
+    }
+}
+
+extension TrafficDistribution {
+    /// How far a backend is for whoever is on `node`: 0 on it if that is preferred, 1 in its zone, which may
+    /// be another cluster's, 2 elsewhere.
+    fileprivate func distance(
+        of backend: Backend, from node: NodeID?, _ zones: [NodeID: String]
+    ) -> UInt8 {
+        if self == .sameNode, backend.node == node { return 0 }
+        guard let node, let zone = zones[node] else { return 2 }
+        return zones[backend.node] == zone ? 1 : 2
     }
 }
 

@@ -18,13 +18,24 @@ public struct Demo {
     static let hangLimit: UInt64 = 1_100_000_000
     static let drainLimit: UInt64 = 300_000_000
 
+    static let withoutServer = Duration.seconds(4)
+
     private let name: String
+    private let file: LabFile
     private let tell: (String) -> Void
     private var broken: [String] = []
 
-    /// - Parameter tell: gets a line at a time.
-    public init(name: String = Lab.defaultName, tell: @escaping (String) -> Void) {
+    /// - Parameters:
+    ///   - hasServers: whether each cluster has an API server that its objects come from.
+    ///   - tell: gets a line at a time.
+    public init(
+        name: String = Lab.defaultName, hasServers: Bool = false,
+        tell: @escaping (String) -> Void
+    ) {
         self.name = name
+        var file = LabFile.builtIn
+        for index in file.clusters.indices { file.clusters[index].apiServer = hasServers }
+        self.file = file
         self.tell = tell
     }
 
@@ -33,7 +44,7 @@ public struct Demo {
     /// - Throws: what kept the demo from running; the lab is down then, unless it is to be kept.
     public mutating func run(keep: Bool) async throws -> [String] {
         tell("Bringing up three clusters of two nodes each, on this machine.")
-        let lab = try await Lab.up(name: name, progress: { [tell] in tell("  \($0)") })
+        let lab = try await Lab.up(file, name: name, progress: { [tell] in tell("  \($0)") })
         do {
             try await play(in: lab)
         } catch {
@@ -72,6 +83,7 @@ public struct Demo {
         try await Task.sleep(for: Self.steady)
         try report("in the first seconds", file, from: begin)
 
+        try await loseServer(lab, file)
         try await kill(lab, file)
         try await revive(lab, file)
         try await drain(lab, file)
@@ -82,6 +94,22 @@ public struct Demo {
             "In all: \(log.requests().count) requests, \(log.requests().failures.count) failed, longest gap "
                 + "\(milliseconds(log.longestGap(from: begin, until: Lab.now()))).")
         if let state = load.ending() { promise(false, "the client ended by itself: \(state)") }
+    }
+
+    private mutating func loseServer(_ lab: Lab, _ file: String) async throws {
+        guard let alpha = lab.plan.clusters.first(where: \.apiServer) else { return }
+        tell("")
+        tell("The API server of \(alpha.name), which has its services, pods and nodes, goes away.")
+        let begin = Lab.now()
+        try await lab.endAPIServer(of: alpha)
+        try await Task.sleep(for: Self.withoutServer)
+        tell("  It returns, and remembers nothing of what happened before.")
+        try await lab.startAPIServer(of: alpha)
+        try await Task.sleep(for: Self.withoutServer)
+        let failed = try LoadLog(file: file).requests(from: begin).failures.count
+        tell("  \(failed) requests failed meanwhile.")
+        promise(failed == 0, "\(failed) requests failed while an API server was away")
+        try report("meanwhile", file, from: begin)
     }
 
     private mutating func kill(_ lab: Lab, _ file: String) async throws {

@@ -75,6 +75,10 @@ extension Lab {
             "\(plan.clusters.count) clusters, \(plan.nodes.count) nodes and "
                 + "\(plan.endpoints.count) endpoints have their namespaces and cables")
         try startEtcd()
+        for cluster in plan.clusters where cluster.apiServer {
+            try LabAPIServer(plan: plan, cluster: cluster).prepare()
+            try await startAPIServer(of: cluster)
+        }
         try await startAgents(of: plan.nodes)
         progress("\(plan.nodes.count) agents answer")
         let servers = try await attachEndpoints()
@@ -128,6 +132,7 @@ extension Lab {
                     try LabFolder.write(
                         peer.text, to: "\(folder)/peers.d/\(peer.cluster.name).yaml")
                 }
+                guard !cluster.apiServer else { continue }
                 for (name, text) in LabManifests(plan: plan).files(of: node, in: cluster) {
                     try LabFolder.write(text, to: "\(plan.manifestFolder(of: node))/\(name)")
                 }

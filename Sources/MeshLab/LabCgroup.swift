@@ -6,7 +6,8 @@ import Glibc
 /// The lab's subtree of the cgroup2 hierarchy. Every process of the lab is in it, so that nothing
 /// needs to remember process IDs: the kernel knows who belongs to the lab, also after a crash.
 ///
-/// `ROOT/weft-LAB/CLUSTER/NODE/agent`, `…/endpoints/NAME` and `ROOT/weft-LAB/CLUSTER/etcd`.
+/// `ROOT/weft-LAB/CLUSTER/NODE/agent`, `…/endpoints/NAME` and `ROOT/weft-LAB/CLUSTER/etcd` or
+/// `…/apiserver`.
 struct LabCgroup: Sendable {
     /// The lab's own folder.
     let root: String
@@ -26,6 +27,9 @@ struct LabCgroup: Sendable {
         "\(self.node(node, in: cluster))/agent"
     }
     func etcd(of cluster: LabPlan.Cluster) -> String { "\(root)/\(cluster.name)/etcd" }
+    func apiServer(of cluster: LabPlan.Cluster) -> String {
+        "\(root)/\(cluster.name)/apiserver"
+    }
     /// Where the agent attaches its socket programs.
     func endpoints(of node: LabPlan.Node, in cluster: LabPlan.Cluster) -> String {
         "\(self.node(node, in: cluster))/endpoints"
@@ -37,6 +41,7 @@ struct LabCgroup: Sendable {
     func create(for plan: LabPlan) throws(LabError) {
         for cluster in plan.clusters {
             if cluster.etcd { try LabFolder.make(etcd(of: cluster)) }
+            if cluster.apiServer { try LabFolder.make(apiServer(of: cluster)) }
             for node in cluster.nodes {
                 try LabFolder.make(agent(of: node, in: cluster))
                 try LabFolder.make(endpoints(of: node, in: cluster))
@@ -63,7 +68,7 @@ struct LabCgroup: Sendable {
     /// Removes every folder below and `root` itself; no process may be left in it.
     func remove() throws(LabError) { try Self.remove(root) }
 
-    private static func remove(_ folder: String) throws(LabError) {
+    static func remove(_ folder: String) throws(LabError) {
         guard LabFolder.exists(folder) else { return }
         for name in try LabFolder.names(in: folder) where LabFolder.isFolder("\(folder)/\(name)") {
             try remove("\(folder)/\(name)")

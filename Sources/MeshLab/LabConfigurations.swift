@@ -15,18 +15,11 @@ struct LabConfigurations {
 
     func agent(_ node: LabPlan.Node, in cluster: LabPlan.Cluster) -> String {
         let folder = plan.folder(of: node)
-        let members = cluster.nodes.map {
-            "  - {name: \(quote($0.name)), address: \(quote($0.underlay))}\n"
-        }
         return """
             mesh: \(quote(plan.mesh))
             cluster: {name: \(quote(cluster.name)), id: \(cluster.id)}
-            node: {name: \(quote(node.name)), zone: \(quote(node.zone))}
-            \(publisher(of: cluster))
-            nodes:
-            \(members.joined())\
+            \(place(of: node, in: cluster))
             underlay: {address: \(quote(node.underlay)), interface: \(LabNetwork.interface)}
-            podPrefixes: [\(node.podPrefixes.map(quote).joined(separator: ", "))]
             ports: {state: \(Self.statePort), health: \(Self.healthPort), vxlan: \(Self.overlayPort)}
             paths:
               state: \(quote("\(folder)/state"))
@@ -39,6 +32,24 @@ struct LabConfigurations {
             health: {profile: default}
             capacity: {file: \(quote(plan.capacityFile(of: node)))}
             \(cluster.certificateSeconds.map { "certificates: {nodeSeconds: \($0)}" } ?? "")
+            """
+    }
+
+    /// Who the node is, who else there is, and who publishes. An API server knows most of it itself.
+    private func place(of node: LabPlan.Node, in cluster: LabPlan.Cluster) -> String {
+        if cluster.apiServer {
+            return "node: {name: \(quote(node.name))}\n"
+                + LabAPIServer(plan: plan, cluster: cluster).configuration(of: node)
+        }
+        let members = cluster.nodes.map {
+            "  - {name: \(quote($0.name)), address: \(quote($0.underlay))}\n"
+        }
+        return """
+            node: {name: \(quote(node.name)), zone: \(quote(node.zone))}
+            \(publisher(of: cluster))
+            nodes:
+            \(members.joined())\
+            podPrefixes: [\(node.podPrefixes.map(quote).joined(separator: ", "))]
             """
     }
 

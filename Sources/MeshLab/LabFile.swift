@@ -12,6 +12,7 @@ import Yams
 ///     nodes: 2                     # or a list of {name, zone, podPrefixes}
 ///     serviceCIDRs: [10.201.0.0/24]  # optional
 ///     etcd: true                   # optional: ledger and lease in an etcd on the last node
+///     apiServer: true              # optional: objects, nodes and lease in an API server on the last node
 ///     certificateSeconds: 60       # optional: how long its nodes' certificates last
 ///     endpoints:
 ///       - name: web-1
@@ -40,6 +41,9 @@ public struct LabFile: Decodable, Hashable, Sendable {
         /// Whether the cluster keeps its ledger and its publisher's lease in an etcd, which runs on
         /// the last node; all others may publish. Two nodes at least. False if not said.
         public var etcd: Bool?
+        /// Whether the cluster has an API server, on the last node, where objects, the list of nodes and
+        /// the publisher's lease are; all others may publish. Two nodes at least. False if not said.
+        public var apiServer: Bool?
         /// How long certificates of its nodes last, 60...86,400; a day if not said.
         public var certificateSeconds: Int?
         public var endpoints: [Endpoint]?

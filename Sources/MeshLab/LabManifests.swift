@@ -6,18 +6,22 @@ import MeshModel
 struct LabManifests {
     let plan: LabPlan
 
+    /// File names and contents of everything in a cluster, as its API server has it.
+    func files(of cluster: LabPlan.Cluster) -> [String: String] {
+        var files: [String: String] = [:]
+        for node in cluster.nodes {
+            for (name, text) in self.files(of: node, in: cluster) {
+                files["\(node.name)-\(name)"] = text
+            }
+        }
+        return files
+    }
+
     /// File names and contents of a node's manifests: its own pods, and on the first node of a
     /// cluster everything that is the cluster's.
     func files(of node: LabPlan.Node, in cluster: LabPlan.Cluster) -> [String: String] {
         var files = ["pods.yaml": join(pods(of: node, in: cluster))]
-        files["node.yaml"] = """
-            apiVersion: v1
-            kind: Node
-            metadata:
-              name: \(quote(node.name))
-              labels: \(flow(["topology.kubernetes.io/zone": node.zone]))
-
-            """
+        files["node.yaml"] = object(node)
         if node == cluster.first {
             files["namespaces.yaml"] = join(namespaces(of: cluster))
             for service in plan.services where service.addresses[cluster.name] != nil {
@@ -26,6 +30,24 @@ struct LabManifests {
             }
         }
         return files.filter { !$0.value.isEmpty }
+    }
+
+    private func object(_ node: LabPlan.Node) -> String {
+        let prefixes = node.podPrefixes.map(quote)
+        return """
+            apiVersion: v1
+            kind: Node
+            metadata:
+              name: \(quote(node.name))
+              labels: \(flow(["topology.kubernetes.io/zone": node.zone]))
+            spec:
+              podCIDR: \(prefixes.first ?? "null")
+              podCIDRs: [\(prefixes.joined(separator: ", "))]
+            status:
+              addresses:
+              - {type: InternalIP, address: \(quote(node.underlay))}
+
+            """
     }
 
     private func pods(of node: LabPlan.Node, in cluster: LabPlan.Cluster) -> [String] {

@@ -20,6 +20,8 @@ public struct LabPlan: Codable, Hashable, Sendable {
         public let nodes: [Node]
         /// Whether an etcd on the last node keeps the ledger and the publisher's lease.
         public let etcd: Bool
+        /// Whether an API server on the last node has the objects, the nodes and the publisher's lease.
+        public let apiServer: Bool
         /// How long its nodes' certificates last; nil: as agents have it.
         public let certificateSeconds: Int?
         public let endpoints: [Endpoint]
@@ -27,7 +29,7 @@ public struct LabPlan: Codable, Hashable, Sendable {
         /// The node that holds the cluster's manifests.
         public var first: Node { nodes[0] }
         /// The nodes that may sequence the cluster's ledger.
-        public var publishers: [Node] { etcd ? nodes.dropLast() : [first] }
+        public var publishers: [Node] { etcd || apiServer ? nodes.dropLast() : [first] }
         public var podPrefixes: [String] { nodes.flatMap(\.podPrefixes) }
     }
 
@@ -89,11 +91,20 @@ extension LabPlan {
     /// Where the agent's sockets are.
     public func runFolder(of node: Node) -> String { "\(folder(of: node))/run" }
     public func manifestFolder(of node: Node) -> String { "\(folder(of: node))/manifests.d" }
+    /// What the node's agent goes by to its API server, where its cluster has one.
+    public func kubeconfig(of node: Node) -> String { "\(folder(of: node))/kubeconfig" }
+    /// What a cluster's API server wrote down, a line of JSON for each write.
+    public func writesOfAPIServer(of cluster: Cluster) -> String {
+        LabAPIServer(plan: self, cluster: cluster).state
+    }
     func configurationFile(of node: Node) -> String { "\(folder(of: node))/weftd.yaml" }
     /// What its agent reads for its capacity: all nodes share one machine's processors.
     public func capacityFile(of node: Node) -> String { "\(folder(of: node))/capacity" }
     public func log(of node: Node) -> String { "\(stateFolder)/logs/\(node.name).log" }
     func logOfEtcd(of cluster: Cluster) -> String { "\(stateFolder)/logs/\(cluster.name).etcd.log" }
+    func logOfAPIServer(of cluster: Cluster) -> String {
+        "\(stateFolder)/logs/\(cluster.name).apiserver.log"
+    }
     public func log(of endpoint: Endpoint, in cluster: Cluster) -> String {
         "\(stateFolder)/logs/\(cluster.name).\(endpoint.name).log"
     }

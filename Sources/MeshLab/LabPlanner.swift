@@ -72,9 +72,15 @@ public struct LabPlanner {
                 "cluster \(cluster.name) needs a second node for etcd: the last one doesn't publish"
             )
         }
+        let apiServer = cluster.apiServer ?? false
+        guard !apiServer || nodes.count > 1 && !etcd else {
+            throw invalid(
+                "cluster \(cluster.name) needs a second node for its API server, and no etcd beside it: "
+                    + "the last one doesn't publish")
+        }
         return LabPlan.Cluster(
             name: cluster.name, id: UInt16(cluster.id), serviceCIDRs: services, nodes: nodes,
-            etcd: etcd, certificateSeconds: cluster.certificateSeconds,
+            etcd: etcd, apiServer: apiServer, certificateSeconds: cluster.certificateSeconds,
             endpoints: try planEndpoints(of: cluster, on: nodes))
     }
 

@@ -46,6 +46,21 @@ extension NodeRecord {
     }
 }
 
+extension MemberRecord {
+    public func encode(into writer: inout ByteWriter) {
+        writer.write(text: name)
+        writer.write(addresses)
+        writer.write(text: zone)
+    }
+
+    public init(from reader: inout ByteReader) throws(DecodingFault) {
+        let name = try reader.readText("node name")
+        let addresses = try reader.readAddresses()
+        guard !addresses.isEmpty else { throw .invalid("addresses") }
+        self.init(name: name, addresses: addresses, zone: try reader.readText("zone"))
+    }
+}
+
 extension IdentityRecord {
     public func encode(into writer: inout ByteWriter) {
         writer.write(identity.rawValue)
@@ -86,6 +101,7 @@ extension ServiceRecord {
         writer.write(isNodeLocal)
         writer.write(exportedAt)
         writer.write(text: derivedFrom)
+        writer.write(distribution.rawValue)
     }
 
     public init(from reader: inout ByteReader) throws(DecodingFault) {
@@ -104,7 +120,10 @@ extension ServiceRecord {
             isShared: isShared, affinity: affinity, sessionAffinitySeconds: sessionAffinitySeconds,
             isNodeLocal: isEarlier ? false : try reader.readBool(),
             exportedAt: isEarlier ? 0 : try reader.read(),
-            derivedFrom: isEarlier ? "" : try reader.readText("derived service"))
+            derivedFrom: isEarlier ? "" : try reader.readText("derived service"),
+            // What only a later version knows is no preference to this one.
+            distribution: reader.isAtEnd
+                ? .anywhere : TrafficDistribution(rawValue: try reader.read()) ?? .anywhere)
     }
 }
 

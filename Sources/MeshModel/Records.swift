@@ -26,6 +26,7 @@ public enum RecordKind: String, Hashable, Comparable, Sendable, CaseIterable {
     case authority
     case receipt
     case policy
+    case member
 
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
@@ -202,12 +203,14 @@ public struct ServiceRecord: LedgerRecord {
     /// Of a service that stands for one of the whole mesh: that one's name in the same namespace.
     /// Empty for all others.
     public let derivedFrom: String
+    public let distribution: TrafficDistribution
     public var name: String { "\(object)" }
 
     public init(
         object: ObjectName, addresses: [Address], ports: [ServicePort], isGlobal: Bool,
         isShared: Bool, affinity: ServiceAffinity, sessionAffinitySeconds: UInt32,
-        isNodeLocal: Bool = false, exportedAt: UInt64 = 0, derivedFrom: String = ""
+        isNodeLocal: Bool = false, exportedAt: UInt64 = 0, derivedFrom: String = "",
+        distribution: TrafficDistribution = .anywhere
     ) {
         self.object = object
         self.addresses = addresses
@@ -219,7 +222,17 @@ public struct ServiceRecord: LedgerRecord {
         self.isNodeLocal = isNodeLocal
         self.exportedAt = exportedAt
         self.derivedFrom = derivedFrom
+        self.distribution = distribution
     }
+}
+
+/// Which ready backends of a service a node prefers (`trafficDistribution`).
+public enum TrafficDistribution: UInt8, Hashable, Sendable, CaseIterable {
+    case anywhere = 0
+    /// Those in its zone, if there are any.
+    case sameZone = 1
+    /// Those on it, then those in its zone.
+    case sameNode = 2
 }
 
 public struct SliceEndpoint: Hashable, Sendable {

@@ -8,6 +8,8 @@ struct Path: Sendable {
     static let missedMaximum = 15
 
     private(set) var plan: PathPlan
+    /// Its entry in the queue of its monitor.
+    var wake: Instant?
     /// Set since the plan lacks this path: until then it is kept for those that take its place.
     private(set) var keptUntil: Instant?
     private let parameters: ReachabilityParameters
@@ -264,9 +266,8 @@ struct Path: Sendable {
     /// When one more beat will be missing; nil if that changes nothing any more.
     private var nextDeadline: Instant? {
         guard let expected, unheard < Self.missedMaximum else { return nil }
-        var deadline = expected + .nanoseconds(arrivals.margin + 1)
-        if unheard > 0 { deadline = deadline + .nanoseconds(Int64(unheard) * expectedInterval) }
-        return deadline
+        let more = unheard == 0 ? 1 : Int64(unheard) * expectedInterval
+        return expected + .nanoseconds(arrivals.margin + more)
     }
 
     /// Takes the time that this process overslept out of what its peer is held to.

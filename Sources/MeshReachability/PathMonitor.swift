@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HeapModule
 public import MeshModel
 import OrderedCollections
 
@@ -9,17 +10,21 @@ import OrderedCollections
 /// heartbeat and ``tick(at:into:)`` at ``nextWake``, and then performs the effects. It stamps `now`
 /// from one monotonic clock, as late as it can: lateness is measured, and makes the relay abstain.
 ///
-/// - Complexity: `O(paths)` per call and in memory, about 5 KB a path.
+/// - Complexity: `O(log paths)` per beat, `O(paths)` per report and in memory, about 5 KB a path.
 public struct PathMonitor: Sendable {
     public let node: String
     private let parameters: ReachabilityParameters
     private var words: Announcement
     private var paths: OrderedDictionary<PathID, Path> = [:]
+    /// When paths want to be looked at: one entry of each that counts, and left-overs that don't.
+    private var wakes = Heap<Wake>()
     private var startedAt: Instant?
     private var punctuality: Punctuality
     private var reports: UInt64 = 0
     private var nextReport: Instant?
     private var hasNews = false
+    /// Whether a path that was looked at is to be removed.
+    private var hasSpent = false
 
     /// - Parameters:
     ///   - cluster: the own one.
@@ -68,7 +73,7 @@ public struct PathMonitor: Sendable {
         }
         retire(former, at: now)
         hasNews = true
-        run(at: now, into: &effects)
+        lookAtAll(at: now, into: &effects)
     }
 
     private mutating func retire(_ former: OrderedDictionary<PathID, Path>, at now: Instant) {
@@ -120,7 +125,7 @@ public struct PathMonitor: Sendable {
         noteWake(at: now, into: &effects)
         words.drain = drain
         for index in paths.values.indices { paths.values[index].insist(at: now) }
-        run(at: now, into: &effects)
+        lookAtAll(at: now, into: &effects)
     }
 
     /// Takes a heartbeat that the transport has authenticated as coming over `path`.
@@ -148,6 +153,7 @@ public struct PathMonitor: Sendable {
                     .relaySetChanged(id, generation: beat.relaySetGeneration))
             }
         }
+        look(at: index, now, into: &effects)
         run(at: now, into: &effects)
     }
 
@@ -177,33 +183,62 @@ public struct PathMonitor: Sendable {
         punctuality.ask(for: nil)
     }
 
+    /// Looks at every path whose time has come.
     private mutating func run(at now: Instant, into effects: inout PathEffects) {
-        var wake = punctuality.nextWake ?? now + parameters.reportInterval
-        for index in paths.values.indices {
-            let id = paths.keys[index]
-            let missed = paths.values[index].missed
-            if let from = paths.values[index].assess(at: now) {
-                hasNews = true
-                let path = paths.values[index]
-                effects.events.append(
-                    .stateChanged(id, from: from, to: path.state, missed: path.missed))
-            }
-            let missedNow = paths.values[index].missed
-            hasNews =
-                hasNews
-                || missed != missedNow && missedNow >= parameters.missedUntilPathSuspect
-            while let (beat, isInside) = paths.values[index].nextBeat(at: now, words) {
-                effects.beats.append(OutgoingBeat(path: id, beat: beat, isInside: isInside))
-            }
-            wake = min(wake, paths.values[index].nextWake(after: now))
+        while let first = wakes.min, first.time <= now {
+            wakes.removeMin()
+            guard let index = paths.index(forKey: first.path),
+                paths.values[index].wake == first.time
+            else { continue }
+            paths.values[index].wake = nil
+            look(at: index, now, into: &effects)
         }
-        if paths.values.contains(where: { $0.isSpent(at: now) }) {
+        if hasSpent {
+            hasSpent = false
             paths.removeAll { $0.value.isSpent(at: now) }
             hasNews = true
         }
         report(at: now, into: &effects)
-        nextWake = paths.isEmpty ? nil : min(wake, nextReport ?? wake)
+        nextWake =
+            paths.isEmpty
+            ? nil : [wakes.min?.time, nextReport, punctuality.nextWake].compactMap(\.self).min()
         punctuality.ask(for: nextWake)
+    }
+
+    /// Looks at every path, due or not: the queue must never make a difference.
+    mutating func lookAtAll(at now: Instant, into effects: inout PathEffects) {
+        wakes = []
+        for index in paths.values.indices {
+            paths.values[index].wake = nil
+            look(at: index, now, into: &effects)
+        }
+        run(at: now, into: &effects)
+    }
+
+    /// Sends what is due on one path and counts what is missing.
+    private mutating func look(
+        at index: Int, _ now: Instant, into effects: inout PathEffects
+    ) {
+        let missed = paths.values[index].missed
+        if let from = paths.values[index].assess(at: now) {
+            hasNews = true
+            effects.events.append(
+                .stateChanged(
+                    paths.keys[index], from: from, to: paths.values[index].state,
+                    missed: paths.values[index].missed))
+        }
+        let missedNow = paths.values[index].missed
+        hasNews =
+            hasNews || missed != missedNow && missedNow >= parameters.missedUntilPathSuspect
+        while let (beat, isInside) = paths.values[index].nextBeat(at: now, words) {
+            effects.beats.append(
+                OutgoingBeat(path: paths.keys[index], beat: beat, isInside: isInside))
+        }
+        hasSpent = hasSpent || paths.values[index].isSpent(at: now)
+        let wake = paths.values[index].nextWake(after: now)
+        guard paths.values[index].wake.map({ wake < $0 }) ?? true else { return }
+        paths.values[index].wake = wake
+        wakes.insert(Wake(time: wake, path: paths.keys[index]))
     }
 
     private mutating func report(at now: Instant, into effects: inout PathEffects) {
@@ -222,5 +257,15 @@ public struct PathMonitor: Sendable {
         hash.combine(words.instance)
         hash.combine("\(path)")
         return Double(hash.value >> 11) / Double(UInt64(1) << 53)
+    }
+}
+
+/// A path's time in the queue. It never is later than the path's own; if it is earlier, nothing is due.
+private struct Wake: Comparable, Sendable {
+    let time: Instant
+    let path: PathID
+
+    static func < (left: Wake, right: Wake) -> Bool {
+        left.time == right.time ? left.path < right.path : left.time < right.time
     }
 }

@@ -20,7 +20,7 @@ import OrderedCollections
 /// them, and none is ever taken away.
 ///
 /// A value without clock, socket or log. Nothing that another cluster says about a third one enters.
-/// - Complexity: `O(clusters × relays)` per report; words are stored per cluster, whatever its services.
+/// - Complexity: `O(clusters + paths)` per report, paths of all relays together; words are stored per cluster, whatever its services.
 public struct VerdictEngine: Sendable {
     private let own: ClusterID?
     private let parameters: ReachabilityParameters
@@ -127,6 +127,7 @@ public struct VerdictEngine: Sendable {
         evaluate(at: now, into: &effects)
     }
 
+    /// Changes nothing before ``nextWake``.
     public mutating func tick(at now: Instant, into effects: inout VerdictEffects) {
         evaluate(at: now, into: &effects)
     }
@@ -167,8 +168,7 @@ public struct VerdictEngine: Sendable {
     private mutating func evaluate(at now: Instant, into effects: inout VerdictEffects) {
         if let until = unsettledUntil, now >= until { unsettledUntil = nil }
         let isSettled = unsettledUntil == nil
-        for index in standings.values.indices {
-            let evidence = evidence(for: standings.keys[index], at: now)
+        for (index, evidence) in evidence(at: now).enumerated() {
             standings.values[index].weigh(evidence, at: now, mayWorsen: isSettled)
         }
         judge(at: now, mayWorsen: isSettled, into: &effects)
@@ -295,26 +295,30 @@ public struct VerdictEngine: Sendable {
             .verdictChanged(cluster, from: from, to: to, standings.values[index].evidence))
     }
 
+    /// What is known of each cluster, in the order of `standings`.
+    ///
     /// A relay that is late accuses nobody, but what it hears lives: left out as well, it would leave the
     /// one dead path of another relay to be all there is.
-    private func evidence(for cluster: ClusterID, at now: Instant) -> Evidence {
-        var evidence = Evidence()
-        evidence.isContradicted = contradicted.contains(cluster)
-        var broken = 0
+    private func evidence(at now: Instant) -> [Evidence] {
+        var all = [Evidence](repeating: Evidence(), count: standings.count)
+        var broken = [Int](repeating: 0, count: standings.count)
+        for cluster in contradicted {
+            if let index = standings.index(forKey: cluster) { all[index].isContradicted = true }
+        }
         for view in relays.values where view.isFresh(at: now, parameters) {
             let isCounted = view.isCounted(at: now, parameters)
-            for path in view.paths
-            where path.remote.cluster == cluster
-                && (path.state == .up || isCounted && path.state != .unknown)
-            {
-                evidence.count(path, parameters)
-                if path.missed >= Path.missedMaximum { broken += 1 }
+            for path in view.paths where path.state == .up || isCounted && path.state != .unknown {
+                guard let index = standings.index(forKey: path.remote.cluster) else { continue }
+                all[index].count(path, parameters)
+                if path.missed >= Path.missedMaximum { broken[index] += 1 }
             }
         }
         // A path that has long been silent while a quorum of others wasn't is broken. What it misses is
         // no news: with it every third beat lost in a row on one other path would be a verdict.
-        if broken < evidence.quorum { evidence.missed -= broken * Path.missedMaximum }
-        return evidence
+        for index in all.indices where broken[index] < all[index].quorum {
+            all[index].missed -= broken[index] * Path.missedMaximum
+        }
+        return all
     }
 
     private func wakeAfter(_ now: Instant) -> Instant? {

@@ -26,6 +26,8 @@ enum NetlinkType {
     static let getNeighbour: UInt16 = 30
     static let newRule: UInt16 = 32
     static let deleteRule: UInt16 = 33
+    static let newNamespaceIdentifier: UInt16 = 88
+    static let getNamespaceIdentifier: UInt16 = 90
     static let socketsByFamily: UInt16 = 20
     static let socketDestroy: UInt16 = 21
 }
@@ -60,11 +62,17 @@ enum LinkAttribute {
     static let info: UInt16 = 18
     static let addressFamilies: UInt16 = 26
     static let namespaceDescriptor: UInt16 = 28
+    static let linkNamespace: UInt16 = 37
     static let infoKind: UInt16 = 1
     static let infoData: UInt16 = 2
     static let vethPeer: UInt16 = 1
     static let ipv6GenerationMode: UInt16 = 8
     static let ipv6GenerationNone: UInt8 = 1
+}
+
+enum NamespaceAttribute {
+    static let identifier: UInt16 = 1
+    static let descriptor: UInt16 = 3
 }
 
 enum VXLANAttribute {

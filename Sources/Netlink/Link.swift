@@ -21,6 +21,10 @@ public struct Link: Hashable, Sendable {
     public let kind: String?
     /// Index of the bridge or similar that the link is part of.
     public let master: UInt32?
+    /// Index of the link that this one leads to, of a veth the other end, in that one's namespace.
+    public let peerIndex: UInt32?
+    /// The namespace of ``peerIndex``, as ``RouteSocket/identifier(of:)`` has it; nil if it is this one.
+    public let peerNamespace: Int32?
     public let operationalState: OperationalState
 
     /// Set up by the administrator (`IFF_UP`).
@@ -41,6 +45,8 @@ public struct Link: Hashable, Sendable {
         mtu = attributes.number(LinkAttribute.mtu, as: UInt32.self) ?? 0
         kind = attributes.nest(LinkAttribute.info)?.text(LinkAttribute.infoKind)
         master = attributes.number(LinkAttribute.master, as: UInt32.self)
+        peerIndex = attributes.number(LinkAttribute.link, as: UInt32.self)
+        peerNamespace = attributes.number(LinkAttribute.linkNamespace, as: Int32.self)
         operationalState =
             attributes.number(LinkAttribute.operationalState, as: UInt8.self)
             .flatMap(OperationalState.init) ?? .unknown

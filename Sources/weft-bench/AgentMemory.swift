@@ -16,23 +16,24 @@ struct AgentMemory {
         var anonymous = Sample()
         for cluster in lab.plan.clusters {
             for node in cluster.nodes {
-                let folder =
-                    "\(try BPFFileSystem.cgroupRoot())/weft-\(lab.plan.name)/\(cluster.name)/"
-                    + "\(node.name)/agent"
-                let processes = try contents("\(folder)/cgroup.procs").split(separator: "\n")
-                guard let process = processes.first else {
-                    throw LabError(.failed, "\(node.name) has no agent")
-                }
-                let status = try contents("/proc/\(process)/status")
-                resident.add(try mebibytes("VmRSS", status))
-                anonymous.add(try mebibytes("RssAnon", status))
+                resident.add(try mebibytes("VmRSS", of: node, in: cluster))
+                anonymous.add(try mebibytes("RssAnon", of: node, in: cluster))
             }
         }
         Figure("propagation.memory.resident", resident.largest, "MiB", goal: "value<=64").report()
         Figure("propagation.memory.anonymous", anonymous.largest, "MiB").report()
     }
 
-    private func mebibytes(_ field: String, _ status: String) throws -> Double {
+    /// What the kernel says in `/proc/PID/status` of a node's agent.
+    func mebibytes(
+        _ field: String, of node: LabPlan.Node, in cluster: LabPlan.Cluster
+    ) throws -> Double {
+        let folder =
+            "\(try BPFFileSystem.cgroupRoot())/weft-\(lab.plan.name)/\(cluster.name)/"
+            + "\(node.name)/agent"
+        guard let process = try contents("\(folder)/cgroup.procs").split(separator: "\n").first
+        else { throw LabError(.failed, "\(node.name) has no agent") }
+        let status = try contents("/proc/\(process)/status")
         for line in status.split(separator: "\n") where line.hasPrefix("\(field):") {
             let words = line.split { $0 == " " || $0 == "\t" }
             if words.count == 3, let kibibytes = Double(words[1]) { return kibibytes / 1024 }

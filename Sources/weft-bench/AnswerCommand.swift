@@ -14,6 +14,31 @@ enum Trade: UInt8 {
     case sink = 0x74
 }
 
+extension LabFile {
+    /// A client in alpha and `AnswerCommand` in beta, on a CPU of its own, behind the service `answer`.
+    ///
+    /// - Parameter bench: this program.
+    static func answering(_ bench: String, at port: UInt16) throws -> LabFile {
+        try LabFile(
+            yaml: """
+                clusters:
+                  - {name: alpha, id: 1, nodes: 1, endpoints: [{name: client}]}
+                  - name: beta
+                    id: 2
+                    nodes: 1
+                    endpoints:
+                      - name: server
+                        labels: {app: answer}
+                        command: ["\(bench)", answer, --cpu, "\(measuringCPU())"]
+                services:
+                  - name: answer
+                    selector: {app: answer}
+                    affinity: remote
+                    ports: [{port: \(port), targetPort: \(AnswerCommand.port)}]
+                """, name: "answer")
+    }
+}
+
 /// The server of `path`: one connection after the other, blocking system calls, nothing else. As
 /// little as possible beside what is measured.
 struct AnswerCommand: ParsableCommand {

@@ -28,8 +28,8 @@ struct Bench: AsyncParsableCommand {
         subcommands: [
             FailoverBenchmark.self, PathBenchmark.self, PropagationBenchmark.self,
             LedgerBenchmark.self, HealthBenchmark.self, SoakBenchmark.self, TrustBenchmark.self,
-            PolicyBenchmark.self, OperatorsBenchmark.self,
-            AnswerCommand.self, AskCommand.self,
+            PolicyBenchmark.self, OperatorsBenchmark.self, KubernetesBenchmark.self,
+            AnswerCommand.self, AskCommand.self, KubernetesWriteCommand.self,
         ])
 }
 

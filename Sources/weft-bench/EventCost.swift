@@ -12,7 +12,7 @@ struct EventCost {
     let isQuick: Bool
 
     func run() async throws {
-        let file = try labFile(try ownExecutable())
+        let file = try LabFile.answering(try ownExecutable(), at: Self.port)
         try await withLab("beventson", file, weft: weft) { with in
             try await withLab("beventsoff", file, weft: weft) { without in
                 try await turnOff(without)
@@ -77,25 +77,5 @@ struct EventCost {
             }
         }
         try await lab.converge(lab.plan.nodes)
-    }
-
-    private func labFile(_ bench: String) throws -> LabFile {
-        try LabFile(
-            yaml: """
-                clusters:
-                  - {name: alpha, id: 1, nodes: 1, endpoints: [{name: client}]}
-                  - name: beta
-                    id: 2
-                    nodes: 1
-                    endpoints:
-                      - name: server
-                        labels: {app: answer}
-                        command: ["\(bench)", answer, --cpu, "\(measuringCPU())"]
-                services:
-                  - name: answer
-                    selector: {app: answer}
-                    affinity: remote
-                    ports: [{port: \(Self.port), targetPort: \(AnswerCommand.port)}]
-                """, name: "events")
     }
 }

@@ -49,8 +49,15 @@ struct HealthBenchmark: AsyncParsableCommand {
             "With --simulated: only one cluster of so many members. 5,000 need 10 GB.",
             valueName: "count"))
     var members: Int?
+    @Option(
+        help: ArgumentHelp(
+            "With --simulated: only what so many clusters cost a relay.", valueName: "count"))
+    var clusters: Int?
 
     func validate() throws {
+        if let clusters, !simulated || !(20...4000).contains(clusters) {
+            throw ValidationError("--clusters needs --simulated and 20 to 4000")
+        }
         if let members, !simulated || members < 4 {
             throw ValidationError("--members needs --simulated and at least 4")
         }
@@ -58,7 +65,12 @@ struct HealthBenchmark: AsyncParsableCommand {
 
     func run() async throws {
         guard !simulated else {
-            HealthSimulation(quick: options.quick, members: members).run()
+            if let clusters {
+                var scale = HealthScale(clusters: clusters)
+                scale.run()
+            } else {
+                HealthSimulation(quick: options.quick, members: members).run()
+            }
             return
         }
         let weft = try options.product()

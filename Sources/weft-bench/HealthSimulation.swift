@@ -22,6 +22,10 @@ struct HealthSimulation {
         mistakes()
         bursts()
         faults()
+        for clusters in quick ? [100] : [100, 500, 1000] {
+            var scale = HealthScale(clusters: clusters)
+            scale.run()
+        }
         self.members(quick ? [3, 10, 100] : [3, 10, 100, 1000], isAlone: false)
     }
 

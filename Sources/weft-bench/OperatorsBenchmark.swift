@@ -54,7 +54,7 @@ struct OperatorsBenchmark: AsyncParsableCommand {
 
 /// How long `weft connectivity test` takes.
 struct ConnectivityCost {
-    private static let lab = "benchconnectivity"
+    private static let lab = "benchconnect"
 
     let weft: String
 

@@ -34,7 +34,8 @@ struct PathBenchmark: AsyncParsableCommand {
             try await cleaningUp {
                 kill(process, SIGKILL)
             } after: {
-                try await withLab(Self.lab, try labFile(bench), weft: weft) { lab in
+                let file = try LabFile.answering(bench, at: Self.servicePort)
+                try await withLab(Self.lab, file, weft: weft) { lab in
                     try measure(in: lab, weft: weft, bench: bench)
                 }
             }
@@ -95,25 +96,5 @@ struct PathBenchmark: AsyncParsableCommand {
     /// `command` in a namespace of the baseline.
     private func plain(_ namespace: String, _ command: [String], _ weft: String) -> [String] {
         [weft, "lab-exec", "--netns", PlainOverlay.namespacePath(namespace), "--"] + command
-    }
-
-    private func labFile(_ bench: String) throws -> LabFile {
-        try LabFile(
-            yaml: """
-                clusters:
-                  - {name: alpha, id: 1, nodes: 1, endpoints: [{name: client}]}
-                  - name: beta
-                    id: 2
-                    nodes: 1
-                    endpoints:
-                      - name: server
-                        labels: {app: answer}
-                        command: ["\(bench)", answer, --cpu, "\(measuringCPU())"]
-                services:
-                  - name: answer
-                    selector: {app: answer}
-                    affinity: remote
-                    ports: [{port: \(Self.servicePort), targetPort: \(AnswerCommand.port)}]
-                """, name: "path")
     }
 }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import MeshCNI
 
 /// One binary, several programs: the name it is called by decides. `weftd` is `weft agent`.
 @main
@@ -11,6 +12,8 @@ enum Entry {
 
     static func main() async {
         let arguments = Array(CommandLine.arguments.dropFirst())
+        // Its words are the environment, its errors JSON.
+        if program == CNINetworkList.pluginName { exit(await ContainerPlugin.run()) }
         do {
             switch program {
             case "weftd": try await run(Weftd.self, arguments)

@@ -28,8 +28,8 @@ struct Weft: ParsableCommand {
             CommandGroup(
                 name: "Set up",
                 subcommands: [
-                    AuthorityCommand.self, LabCommand.self, AgentCommand.self,
-                    CompletionCommand.self,
+                    AuthorityCommand.self, ContainerNetworkCommand.self, LabCommand.self,
+                    AgentCommand.self, CompletionCommand.self,
                 ]),
         ])
 }

@@ -2,6 +2,7 @@
 
 import HTTPTypes
 import HummingbirdCore
+import Logging
 import NIOCore
 import Synchronization
 
@@ -27,6 +28,7 @@ extension APIServerDouble {
         let reply = change { $0.handle(asked) }
         switch reply {
         case .answer(var answer):
+            if asked.method != "GET" { audit(asked, answer) }
             if case .cut(let bytes) = fault {
                 answer.body = Array(answer.body.prefix(bytes))
                 return try await writeCut(answer, writer, channel)
@@ -120,6 +122,20 @@ extension APIServerDouble {
     }
 
     // MARK: Books
+
+    /// Who wrote what, as the log of a real server has it.
+    private func audit(_ request: DoubleRequest, _ answer: DoubleAnswer) {
+        let user = shared.withLock { shared in
+            request.token.flatMap { shared.state.users[$0] }
+        }
+        logger.info(
+            "A write",
+            metadata: [
+                "verb": "\(request.method)", "path": "/\(request.path.joined(separator: "/"))",
+                "user": "\(user?.name ?? "")", "uid": "\(user?.uid ?? "")",
+                "status": "\(answer.status)",
+            ])
+    }
 
     private func take(for request: DoubleRequest) -> DoubleFault? {
         shared.withLock { shared in

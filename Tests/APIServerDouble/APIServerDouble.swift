@@ -22,6 +22,9 @@ public final class APIServerDouble: Sendable {
         public var bookmarkInterval = Duration.seconds(60)
         /// When watches end that don't say how long they last.
         public var watchTimeout = Duration.seconds(1800)
+        /// Gets lines for what was written, before anybody is told of it; one that throws ends the process, as
+        /// an etcd without a disk would.
+        public var keep: (@Sendable ([UInt8]) throws -> Void)?
 
         public init() {}
     }
@@ -39,7 +42,7 @@ public final class APIServerDouble: Sendable {
 
     let configuration: Configuration
     let shared: Mutex<Shared>
-    private let logger: Logger
+    let logger: Logger
 
     public init(
         _ state: DoubleState, configuration: Configuration = Configuration(), logger: Logger
@@ -63,7 +66,16 @@ public final class APIServerDouble: Sendable {
     @discardableResult
     public func change<Result: Sendable>(_ body: (inout DoubleState) -> Result) -> Result {
         let (result, waiters) = shared.withLock { shared in
-            (body(&shared.state), Array(shared.waiters.values))
+            let version = shared.state.version
+            let result = body(&shared.state)
+            if let keep = configuration.keep, shared.state.version != version {
+                do {
+                    try keep(shared.state.lines(after: version))
+                } catch {
+                    fatalError("what was written can't be kept: \(error)")
+                }
+            }
+            return (result, Array(shared.waiters.values))
         }
         for waiter in waiters { waiter.yield() }
         return result

@@ -43,6 +43,7 @@ extension DoubleResource {
         .init(group: "", versions: ["v1"], plural: "configmaps", kind: "ConfigMap"),
         .init(group: "", versions: ["v1"], plural: "secrets", kind: "Secret"),
         .init(group: "", versions: ["v1"], plural: "events", kind: "Event"),
+        .init(group: "events.k8s.io", versions: ["v1"], plural: "events", kind: "Event"),
         .init(
             group: "discovery.k8s.io", versions: ["v1"], plural: "endpointslices",
             kind: "EndpointSlice"),

@@ -15,12 +15,15 @@ extension DoubleState {
         }
         let patch = Self.defaulted(try body(request, target))
         try validate(patch, name: key.name, target)
-        let wanted = FieldOwnership.paths(of: patch)
+        // What a subresource owns is its own affair.
+        let part = target.subresource
+        let wanted = FieldOwnership.paths(of: patch, part: part)
         guard let former = objects[target.resource]?[key] else {
+            guard part == nil else { throw .notFound(target.resource, key.name) }
             var value = patch
             value["metadata"] = metadata(of: patch, key: key, former: nil, target)
             var ownership = FieldOwnership()
-            ownership.own(wanted, manager: manager, operation: "Apply")
+            ownership.own(wanted, manager: manager, operation: "Apply", part: nil)
             ownership.write(to: &value, target, timestamp)
             return DoubleAnswer(status: 201, body: write(value, key, target).text)
         }
@@ -36,14 +39,14 @@ extension DoubleState {
             }
             ownership.release(path, butFor: manager)
         }
-        for path in ownership.paths(manager: manager, operation: "Apply")
+        for path in ownership.paths(manager: manager, operation: "Apply", part: part)
         where !wanted.contains(path) && ownership.others(of: path, than: manager).isEmpty {
             FieldOwnership.set(path, of: &value, to: .null)
         }
         for path in wanted {
             FieldOwnership.set(path, of: &value, to: FieldOwnership.get(path, of: patch))
         }
-        ownership.own(wanted, manager: manager, operation: "Apply")
+        ownership.own(wanted, manager: manager, operation: "Apply", part: part)
         value["metadata"] = metadata(of: value, key: key, former: former, target)
         ownership.write(to: &value, target, timestamp)
         value["metadata"]["resourceVersion"] = former.value["metadata"]["resourceVersion"]
@@ -69,8 +72,8 @@ extension DoubleState {
         if !changed.isEmpty {
             for path in changed { ownership.release(path, butFor: manager) }
             ownership.own(
-                ownership.paths(manager: manager, operation: "Update").union(changed),
-                manager: manager, operation: "Update")
+                ownership.paths(manager: manager, operation: "Update", part: nil).union(changed),
+                manager: manager, operation: "Update", part: nil)
         }
         ownership.write(to: &value, target, timestamp)
     }
@@ -96,6 +99,8 @@ struct FieldOwnership {
     private struct Entry {
         let manager: String
         let operation: String
+        /// A subresource; nil: the object itself.
+        let part: String?
         var paths: Set<Path>
         var time: JSONValue
     }
@@ -110,12 +115,15 @@ struct FieldOwnership {
                 Entry(
                     manager: entry["manager"].text ?? "",
                     operation: entry["operation"].text ?? "",
-                    paths: Self.parse(entry["fieldsV1"]), time: entry["time"]))
+                    part: entry["subresource"].text, paths: Self.parse(entry["fieldsV1"]),
+                    time: entry["time"]))
         }
     }
 
-    func paths(manager: String, operation: String) -> Set<Path> {
-        entries.first { $0.manager == manager && $0.operation == operation }?.paths ?? []
+    func paths(manager: String, operation: String, part: String?) -> Set<Path> {
+        entries.first {
+            $0.manager == manager && $0.operation == operation && $0.part == part
+        }?.paths ?? []
     }
 
     func others(of path: Path, than manager: String) -> [String] {
@@ -128,36 +136,42 @@ struct FieldOwnership {
         }
     }
 
-    mutating func own(_ paths: some Collection<Path>, manager: String, operation: String) {
+    mutating func own(
+        _ paths: some Collection<Path>, manager: String, operation: String, part: String?
+    ) {
         let paths = Set(paths)
         if let index = entries.firstIndex(where: {
-            $0.manager == manager && $0.operation == operation
+            $0.manager == manager && $0.operation == operation && $0.part == part
         }) {
             guard entries[index].paths != paths else { return }
             entries[index].paths = paths
             entries[index].time = .null
         } else {
             entries.append(
-                Entry(manager: manager, operation: operation, paths: paths, time: .null))
+                Entry(
+                    manager: manager, operation: operation, part: part, paths: paths, time: .null))
         }
     }
 
     func write(to value: inout JSONValue, _ target: DoubleTarget, _ timestamp: String) {
         let fields = entries.filter { !$0.paths.isEmpty }.map { entry -> JSONValue in
-            [
+            var field: JSONValue = [
                 "manager": .string(entry.manager), "operation": .string(entry.operation),
                 "apiVersion": .string(target.apiVersion),
                 "time": entry.time == .null ? .string(timestamp) : entry.time,
                 "fieldsType": "FieldsV1", "fieldsV1": Self.fields(entry.paths),
             ]
+            if let part = entry.part { field["subresource"] = .string(part) }
+            return field
         }
         value["metadata"]["managedFields"] = fields.isEmpty ? .null : .array(fields)
     }
 
     // MARK: Paths
 
-    static func paths(of object: JSONValue) -> [Path] {
+    static func paths(of object: JSONValue, part: String? = nil) -> [Path] {
         var paths: [Path] = []
+        if let part { return object[part].members.map { [part, $0.key] } }
         for member in object.members {
             switch member.key {
             case "kind", "apiVersion", "status": continue

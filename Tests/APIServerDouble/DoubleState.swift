@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import MeshKubernetes
+public import MeshModel
 
 /// What an API server and its etcd know, as a value: requests in, answers out, time as an argument.
 ///
@@ -30,8 +31,12 @@ public struct DoubleState: Sendable {
     public var timestamp = "2026-11-22T12:32:36Z"
     /// Whether streaming lists are answered; an etcd without progress notifications can't.
     public var offersStreaming = true
+    /// Whether a review of a bound token names its node, as servers do since 1.30.
+    public var namesNodesOfTokens = true
     /// Whether bookmarks are sent at all, but for the one that ends a streaming list.
     public var sendsBookmarks = true
+    /// Where services get their cluster IPs from; empty: what has none stays without.
+    public var serviceNetworks: [Prefix] = []
     /// Without any, everybody may do everything.
     public var requiresToken: Bool { !users.isEmpty }
 
@@ -102,6 +107,15 @@ public struct DoubleState: Sendable {
         return texts
     }
 
+    /// Nil for what isn't there.
+    public func object(
+        _ resource: ObjectResource, namespace: String = "", name: String
+    ) -> JSONValue? {
+        target(resource).flatMap {
+            objects[$0.resource]?[DoubleKey(namespace: namespace, name: name)]?.value
+        }
+    }
+
     public func count(_ resource: ObjectResource) -> Int {
         target(resource).map { objects[$0.resource]?.count ?? 0 } ?? 0
     }
@@ -164,12 +178,37 @@ public struct DoubleState: Sendable {
         version += 1
         uids += 1
         let object = DoubleObject(
-            value, version: version, resource: target.resource, apiVersion: target.apiVersion)
+            allocated(value, target), version: version, resource: target.resource,
+            apiVersion: target.apiVersion)
         let former = objects[target.resource, default: [:]].updateValue(object, forKey: key)
         events[target.resource, default: []].append(
             Event(version: version, key: key, object: object, former: former))
         return object
     }
+
+    /// A service as it is when it has got its cluster IPs. They are nobody's fields: whoever applies the
+    /// service without them leaves them.
+    private func allocated(_ value: JSONValue, _ target: DoubleTarget) -> JSONValue {
+        guard target.resource.plural == "services", !serviceNetworks.isEmpty,
+            value["spec"]["clusterIP"] == .null, value["spec"]["type"] != "ExternalName"
+        else { return value }
+        let taken = Set(
+            (objects[target.resource] ?? [:]).values.flatMap {
+                $0.value["spec"]["clusterIPs"].items.compactMap(\.text)
+            })
+        let wanted = value["spec"]["ipFamilyPolicy"] == "PreferDualStack" ? 2 : 1
+        let addresses = serviceNetworks.prefix(wanted).compactMap { network in
+            (Self.firstNumber..<Self.firstNumber + 100).lazy
+                .map { "\(network.address.advanced(by: $0))" }.first { !taken.contains($0) }
+        }
+        var value = value
+        value["spec"]["clusterIP"] = addresses.first.map { .string($0) } ?? .null
+        value["spec"]["clusterIPs"] = .array(addresses.map { .string($0) })
+        return value
+    }
+
+    /// Below are those that users choose.
+    private static let firstNumber: UInt64 = 100
 
     @discardableResult
     mutating func erase(_ key: DoubleKey, _ resource: DoubleResource) -> DoubleObject? {

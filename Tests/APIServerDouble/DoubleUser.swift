@@ -22,11 +22,28 @@ public struct DoubleUser: Hashable, Sendable {
     public var audiences: [String]
     /// Nil: everything.
     public var rules: [Rule]?
+    /// The pod that a service account's token is bound to; nil: none.
+    public var pod: Pod?
+    /// Whether its token is over.
+    public var hasExpired = false
+
+    public struct Pod: Hashable, Sendable {
+        public var namespace: String
+        public var name: String
+        public var uid: String
+
+        public init(namespace: String, name: String, uid: String) {
+            self.namespace = namespace
+            self.name = name
+            self.uid = uid
+        }
+    }
 
     public init(
         _ name: String, uid: String = "", groups: [String] = ["system:authenticated"],
-        audiences: [String] = [], rules: [Rule]? = nil
+        audiences: [String] = [], rules: [Rule]? = nil, pod: Pod? = nil
     ) {
+        self.pod = pod
         self.name = name
         self.uid = uid
         self.groups = groups
@@ -65,7 +82,7 @@ extension DoubleState {
         return user
     }
 
-    /// `TokenRequest`: a token for a service account, bound to an audience.
+    /// `TokenRequest`: a token for a service account, bound to an audience and perhaps to a pod.
     mutating func issue(
         _ request: DoubleRequest, _ target: DoubleTarget
     ) throws(DoubleStatus) -> DoubleAnswer {
@@ -75,12 +92,25 @@ extension DoubleState {
         let token = "double.\(uids).\(name)"
         let audiences = wanted["spec"]["audiences"].items.compactMap(\.text)
         let uid = "00000000-0000-4000-8000-\(String(1_000_000_000_000 + uids).dropFirst())"
+        let bound = wanted["spec"]["boundObjectRef"]
+        var pod: DoubleUser.Pod?
+        if bound["kind"] == "Pod" {
+            let name = bound["name"].text ?? ""
+            guard let present = object(.pods, namespace: namespace, name: name),
+                let podUID = present["metadata"]["uid"].text,
+                bound["uid"] == .null || bound["uid"].text == podUID
+            else {
+                throw DoubleStatus(
+                    code: 404, reason: "NotFound", message: "pods \"\(name)\" not found")
+            }
+            pod = DoubleUser.Pod(namespace: namespace, name: name, uid: podUID)
+        }
         users[token] = DoubleUser(
             "system:serviceaccount:\(namespace):\(name)", uid: uid,
             groups: [
                 "system:serviceaccounts", "system:serviceaccounts:\(namespace)",
                 "system:authenticated",
-            ], audiences: audiences)
+            ], audiences: audiences, pod: pod)
         let seconds = wanted["spec"]["expirationSeconds"].integer ?? 3600
         guard seconds >= 600 else {
             throw .invalid(
@@ -100,7 +130,7 @@ extension DoubleState {
             ],
             "spec": [
                 "audiences": wanted["spec"]["audiences"],
-                "expirationSeconds": .number("\(seconds)"), "boundObjectRef": .null,
+                "expirationSeconds": .number("\(seconds)"), "boundObjectRef": bound,
             ],
             "status": [
                 "token": .string(token), "expirationTimestamp": .string(timestamp),
@@ -123,15 +153,20 @@ extension DoubleState {
                 status["error"] = .string(
                     "[invalid bearer token, token audiences \(Self.list(user.audiences)) is invalid "
                         + "for the target audiences \(Self.list(asked))]")
+            } else if user.hasExpired {
+                status["error"] =
+                    "[invalid bearer token, service account token has expired]"
+            } else if let pod = user.pod, self.pod(pod) == nil {
+                // As when the pod is gone, or another one has its name.
+                status["error"] =
+                    "[invalid bearer token, service account token has been invalidated]"
             } else {
                 status = [
                     "authenticated": true,
                     "user": [
                         "username": .string(user.name), "uid": .string(user.uid),
                         "groups": .array(user.groups.map { .string($0) }),
-                        "extra": [
-                            "authentication.kubernetes.io/credential-id": ["JTI=double"]
-                        ],
+                        "extra": extra(of: user),
                     ],
                     "audiences": .array(common.map { .string($0) }),
                 ]
@@ -146,6 +181,28 @@ extension DoubleState {
             "status": status,
         ]
         return DoubleAnswer(status: 201, body: answer.bytes)
+    }
+
+    /// What a review says of a token: of a bound one also its pod and, since 1.30, its node.
+    private func extra(of user: DoubleUser) -> JSONValue {
+        var extra: JSONValue = ["authentication.kubernetes.io/credential-id": ["JTI=double"]]
+        guard let pod = user.pod, let present = self.pod(pod) else { return extra }
+        func add(_ name: String, _ text: String?) {
+            guard let text else { return }
+            extra["authentication.kubernetes.io/" + name] = [.string(text)]
+        }
+        if namesNodesOfTokens, let node = present["spec"]["nodeName"].text {
+            add("node-name", node)
+            add("node-uid", object(.nodes, name: node)?["metadata"]["uid"].text)
+        }
+        add("pod-name", pod.name)
+        add("pod-uid", pod.uid)
+        return extra
+    }
+
+    private func pod(_ pod: DoubleUser.Pod) -> JSONValue? {
+        let present = object(.pods, namespace: pod.namespace, name: pod.name)
+        return present?["metadata"]["uid"].text == pod.uid ? present : nil
     }
 
     private func managedFields(_ subresource: String? = nil) -> JSONValue {

@@ -142,6 +142,56 @@ struct HostTests {
         }
     }
 
+    @Test("neighbours on the bridge of another plugin find each other, and nothing else gets by")
+    func bridge() throws {
+        try inOwnNamespace {
+            var routes = try RouteSocket()
+            try routes.update(link: World.loopback, LinkChange(isUp: true))
+            try routes.add(Route(to: .anyIPv6, prefixLength: 0, interface: World.loopback))
+            try NetworkNamespace.current().setSysctl("net/ipv6/conf/all/forwarding", to: "1")
+            let world = try World.withHost()
+            let family = Family.ipv6
+            for address in [family.client, family.neighbour] {
+                try world.addEndpoint(address, cluster: 1, policySet: Self.denying)
+            }
+            func framed(_ packet: [UInt8]) -> [UInt8] {
+                World.mac(of: family.neighbour) + packet.dropFirst(6)
+            }
+            let group = Address("ff02::1:ff00:2")!
+            let own = family.client.bytes
+            let asks = icmp(
+                family.client, group, type: 135,
+                payload: family.neighbour.bytes + [1, 1] + MAC.workload)
+            let answers = framed(
+                icmp(
+                    family.client, family.neighbour, type: 136,
+                    payload: own + [2, 1] + MAC.workload))
+            for packet in [asks, answers] {
+                let sent = try world.send(packet)
+                #expect(sent.action == Action.toHost)
+                // As it was: whoever reads it looks at the hop limit.
+                #expect(sent.packet.bytes == packet)
+                #expect(try world.pass(packet, from: World.loopback).action == Action.toHost)
+                // From where no endpoint has that address.
+                #expect(try world.pass(packet, from: Self.uplink).action == Action.drop)
+            }
+            let lies = [
+                // Another's address, another's hardware address, and what only looks like it.
+                framed(
+                    icmp(
+                        family.client, family.neighbour, type: 136, payload: family.remote.bytes)),
+                framed(
+                    icmp(
+                        family.client, family.neighbour, type: 136,
+                        payload: own + [2, 1, 9, 9, 9, 9, 9, 9])),
+                framed(icmp(family.client, family.neighbour, type: 128, payload: own)),
+                framed(icmp(family.client, family.neighbour, type: 134, payload: own)),
+            ]
+            for packet in lies { #expect(try world.send(packet).action == Action.drop) }
+            #expect(try world.pass(lies[2], from: World.loopback).action == Action.drop)
+        }
+    }
+
     @Test("an endpoint's policies decide on both directions", arguments: Family.allCases)
     func policies(family: Family) throws {
         try inOwnNamespace {

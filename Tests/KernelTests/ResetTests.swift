@@ -128,6 +128,31 @@ struct ResetTests {
     }
 
     @Test(
+        "a SYN sent again is reset, another one with the same ports is a last resort",
+        arguments: Family.allCases, Death.allCases)
+    func samePorts(family: Family, death: Death) throws {
+        try inOwnNamespace {
+            let world = try World()
+            let client = Peer(family.client, 40000)
+            let server = Peer(family.remote, 80)
+            _ = try world.send(tcp(client, server, .syn, sequence: 0x1000_0001))
+            Self.kill(death, in: world)
+            let again = try world.send(tcp(client, server, .syn, sequence: 0x1000_0001))
+            #expect(again.packet.from == server && again.packet.flags.contains(.rst))
+
+            for key in try world.connections.keys() { try world.connections.delete(key) }
+            Self.kill(death, in: world, generation: 3)
+            _ = try world.send(tcp(client, server, .syn, sequence: 0x2000_0001))
+            Self.kill(death, in: world, generation: 4)
+            let other = try world.send(tcp(client, server, .syn, sequence: 0x3000_0002))
+            #expect(other.packet.from == client, "it was forwarded")
+            let repeated = try world.send(tcp(client, server, .syn, sequence: 0x3000_0002))
+            #expect(repeated.packet.from == client, "it was made after the death")
+            #expect(try world.count(WEFT_COUNTER_CONNECTIONS_RESET) == 1)
+        }
+    }
+
+    @Test(
         "a segment of a connection that nobody remembers is reset too",
         arguments: Family.allCases, Death.allCases)
     func forgotten(family: Family, death: Death) throws {

@@ -24,7 +24,7 @@ final class Responder {
     let world: World
     private let words: MappedArray<UInt64>
 
-    /// - Parameter renewed: how long ago the agent renewed its lease; nil: it has none.
+    /// - Parameter renewed: how long ago the agent renewed its lease, at most since the machine started; nil: it has none.
     init(_ family: Family, renewed: Duration? = .zero) throws {
         self.family = family
         world = try World(["weft_from_underlay"]) { config in
@@ -38,7 +38,7 @@ final class Responder {
 
     func renew(_ renewed: Duration?) {
         words[Int(WEFT_RESPONDER_RENEWED.rawValue)] =
-            renewed.map { UInt64(Self.now - $0.nanoseconds) } ?? 0
+            renewed.map { UInt64(max(1, Self.now - $0.nanoseconds)) } ?? 0
     }
 
     private static var now: Int64 {

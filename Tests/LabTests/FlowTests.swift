@@ -8,28 +8,7 @@ import Testing
 
 @Suite("Flows of a cluster", .tags(.lab), .serialized) struct FlowTests {
     /// Clients on two nodes of alpha, a server in beta.
-    private static let file = LabFile(
-        mesh: nil,
-        clusters: [
-            LabFile.Cluster(
-                name: "alpha", id: 1, nodes: .count(2),
-                endpoints: [("near", "alpha-1"), ("far", "alpha-2")].map { name, node in
-                    LabFile.Endpoint(
-                        name: name, namespace: "demo", node: node, labels: ["app": name])
-                }),
-            LabFile.Cluster(
-                name: "beta", id: 2, nodes: .count(1),
-                endpoints: [
-                    LabFile.Endpoint(
-                        name: "web-1", namespace: "demo", labels: ["app": "web"],
-                        command: ["weft", "lab", "serve", "--port", "8080"])
-                ]),
-        ],
-        services: [
-            LabFile.Service(
-                name: "web", namespace: "demo", selector: ["app": "web"],
-                ports: [LabFile.Port(name: "http", port: 80, targetPort: 8080)])
-        ])
+    private static let file = LabFile.web(clients: ["near": "alpha-1", "far": "alpha-2"])
 
     /// What one reader got so far.
     private final class Lines: Sendable {

@@ -174,7 +174,7 @@ struct ScrapeTests {
     private static let quiet: Set = [
         "weft_flows_total", "weft_flow_bytes_total", "weft_trust_denials",
         "weft_ledger_rejected_total", "weft_kubernetes_watch_synced", "weft_kubernetes_objects",
-        "weft_kubernetes_object_problems",
+        "weft_kubernetes_object_problems", "weft_trust_attestations_total",
     ]
 
     /// Of a scrape: the names that are declared, and of each sample its name and labels.

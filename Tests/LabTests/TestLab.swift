@@ -25,6 +25,39 @@ func weftProgram() throws -> String {
     return program
 }
 
+extension LabFile {
+    /// Two nodes of alpha with clients, a node of beta with a server, and the service `web` before it; all in
+    /// the namespace `demo`.
+    ///
+    /// - Parameter clients: names, which are their labels `app`, too, and the node of each.
+    static func web(
+        clients: KeyValuePairs<String, String>, services: [LabFile.Service] = []
+    ) -> LabFile {
+        LabFile(
+            mesh: nil,
+            clusters: [
+                LabFile.Cluster(
+                    name: "alpha", id: 1, nodes: .count(2),
+                    endpoints: clients.map { name, node in
+                        LabFile.Endpoint(
+                            name: name, namespace: "demo", node: node, labels: ["app": name])
+                    }),
+                LabFile.Cluster(
+                    name: "beta", id: 2, nodes: .count(1),
+                    endpoints: [
+                        LabFile.Endpoint(
+                            name: "web-1", namespace: "demo", labels: ["app": "web"],
+                            command: ["weft", "lab", "serve", "--port", "8080"])
+                    ]),
+            ],
+            services: [
+                LabFile.Service(
+                    name: "web", namespace: "demo", selector: ["app": "web"],
+                    ports: [LabFile.Port(name: "http", port: 80, targetPort: 8080)])
+            ] + services)
+    }
+}
+
 /// Runs `body` in a fresh lab, takes the lab down whatever happens, and looks for what it left.
 func withLab(_ file: LabFile = .builtIn, _ body: (Lab) async throws -> Void) async throws {
     let name = freshLabName()

@@ -7,31 +7,12 @@ import Testing
 
 @Suite(.tags(.lab), .serialized) struct WhyTests {
     /// A client on the first of alpha's nodes, a server in beta, and a service that selects nobody.
-    private static let file = LabFile(
-        mesh: nil,
-        clusters: [
-            LabFile.Cluster(
-                name: "alpha", id: 1, nodes: .count(2),
-                endpoints: [
-                    LabFile.Endpoint(
-                        name: "client", namespace: "demo", node: "alpha-1",
-                        labels: ["app": "client"])
-                ]),
-            LabFile.Cluster(
-                name: "beta", id: 2, nodes: .count(1),
-                endpoints: [
-                    LabFile.Endpoint(
-                        name: "web-1", namespace: "demo", labels: ["app": "web"],
-                        command: ["weft", "lab", "serve", "--port", "8080"])
-                ]),
-        ],
+    private static let file = LabFile.web(
+        clients: ["client": "alpha-1"],
         services: [
             LabFile.Service(
-                name: "web", namespace: "demo", selector: ["app": "web"],
-                ports: [LabFile.Port(name: "http", port: 80, targetPort: 8080)]),
-            LabFile.Service(
                 name: "empty", namespace: "demo", selector: ["app": "nobody"],
-                ports: [LabFile.Port(name: "http", port: 80, targetPort: 8080)]),
+                ports: [LabFile.Port(name: "http", port: 80, targetPort: 8080)])
         ])
 
     private static func policy(of app: String, _ direction: String) -> String {

@@ -16,6 +16,10 @@ final class ScriptedAgent: AdminProvider {
         var allowances: [AllowRequest] = []
         var departures: [DepartureRequest] = []
         var rotations = 0
+        var containers: [ContainerRequest] = []
+        var detachedContainers: [ContainerKey] = []
+        var checks: [ContainerCheck] = []
+        var garbage: [ContainerGarbage] = []
     }
 
     struct Failure: Error, CustomStringConvertible {
@@ -49,7 +53,7 @@ final class ScriptedAgent: AdminProvider {
     func news(after position: PageNews.Position?) async throws -> PageNews {
         (page.withLock { $0 } ?? PageFixture()).news(after: position)
     }
-    func endpoints() async throws -> [EndpointStatus] { [.fixture] }
+    func endpoints() async throws -> [EndpointStatus] { [.fixture, .distant] }
     func identities() async throws -> [IdentityStatus] { [.fixture] }
     func maps() async throws -> [MapUsage] { [.fixture] }
     func kernelServices() async throws -> [KernelService] { [.fixture] }
@@ -85,6 +89,31 @@ final class ScriptedAgent: AdminProvider {
 
     func drain(_ draining: Bool) async throws {
         asked.withLock { $0.drains.append(draining) }
+    }
+
+    func attach(_ request: ContainerRequest) async throws -> ContainerInterface {
+        guard request.name != "ghost" else {
+            throw AdminFault(.notFound, "there is no namespace \(request.namespacePath)")
+        }
+        asked.withLock { $0.containers.append(request) }
+        return .fixture
+    }
+
+    func detach(_ key: ContainerKey) async throws {
+        asked.withLock { $0.detachedContainers.append(key) }
+    }
+
+    func check(_ request: ContainerCheck) async throws {
+        asked.withLock { $0.checks.append(request) }
+    }
+
+    func collectGarbage(_ request: ContainerGarbage) async throws -> ContainerGarbageAnswer {
+        asked.withLock { $0.garbage.append(request) }
+        return ContainerGarbageAnswer(detached: [.fixture])
+    }
+
+    func readiness() async throws -> ContainerReadiness {
+        ContainerReadiness(obstacles: ["not yet"], isLimited: false)
     }
 
     func makeToken(_ request: TokenRequest) async throws -> TokenAnswer {
@@ -319,6 +348,10 @@ extension EndpointStatus {
         namespace: "shop", name: "web-0", cluster: .east, node: "n1", isLocal: true,
         addresses: ["10.1.0.5", "fd00:1::5"], identity: 1 << 20 | 256, labels: ["app": "web"],
         interface: "weft0a1b2c", state: .done)
+    static let distant = EndpointStatus(
+        namespace: "shop", name: "web-1", cluster: .west, node: "n2", isLocal: false,
+        addresses: ["10.2.1.5"], identity: 2 << 20 | 256, labels: ["app": "web"], interface: nil,
+        state: .done)
 }
 
 extension IdentityStatus {

@@ -192,6 +192,44 @@ struct ConfigurationTests {
             WrongLine(
                 "mesh: example", "policy: {denied: refuse}\nmesh: x", says: "policy.denied",
                 "'refuse'", "drop or reject"),
+            WrongLine("publisher: b", "publisher: {lease: etcd}", says: "candidates or authority"),
+            WrongLine(
+                "publisher: b", "publisher: {candidates: [b], authority: c}",
+                says: "candidates or authority"),
+            WrongLine(
+                "publisher: b", "publisher: {authority: b, lease: kubernetes}",
+                says: "'b' must be a DNS name that no node has"),
+            WrongLine(
+                "publisher: b", "publisher: {authority: c}", says: "needs publisher.lease"),
+            WrongLine(
+                "publisher: b", "publisher: {authority: c, lease: kubernetes}",
+                says: "kubernetes is missing"),
+            WrongLine(
+                "publisher: b",
+                "kubernetes: {inCluster: true}\npublisher: {authority: c, lease: kubernetes}",
+                says: "charter.podPrefixes is missing"),
+            WrongLine(
+                "mesh: example", "join: {token: /t}\nmesh: x", says: "join", "belong together"),
+            WrongLine(
+                "mesh: example", "join: {token: t, bundle: /b}\nmesh: x", says: "join.token", "'t'"),
+            WrongLine(
+                "mesh: example", "join: {token: /t, bundle: /b}\nmesh: x",
+                says: "join", "where the authority is"),
+            WrongLine(
+                "mesh: example", "join: {token: /t, bundle: /b, addresses: [home:1]}\nmesh: x",
+                says: "join.addresses", "'home:1'"),
+            WrongLine(
+                "mesh: example", "join: {token: /t, bundle: /b, service: a}\nmesh: x",
+                says: "join.service", "namespace/name"),
+            WrongLine(
+                "mesh: example", "join: {token: /t, bundle: /b, service: a/b}\nmesh: x",
+                says: "kubernetes is missing; join.service"),
+            WrongLine(
+                "mesh: example", "join: {serviceAccount: weft}\nmesh: x",
+                says: "join.serviceAccount", "namespace:name"),
+            WrongLine(
+                "mesh: example", "join: {serviceAccount: 'a:b'}\nmesh: x",
+                says: "kubernetes is missing; join.serviceAccount"),
         ])
     func wrong(line: WrongLine) throws {
         let text = rightConfiguration.replacing(line.line, with: line.wrong)

@@ -34,3 +34,33 @@ struct DurableFileTests {
         #expect(!FileManager.default.fileExists(atPath: folder.path + ".new"))
     }
 }
+
+@Suite("What tells a file from another one")
+struct FileStampTests {
+    /// As kubelet brings a changed ConfigMap.
+    @Test("follows links: those of a ConfigMap stay, and lead to a folder that is replaced")
+    func links() throws {
+        let folder = try TemporaryFolder()
+        let manager = FileManager.default
+        for (name, text) in [("one", "same"), ("two", "same")] {
+            try manager.createDirectory(
+                atPath: "\(folder.path)/\(name)", withIntermediateDirectories: false)
+            _ = try folder.write("\(name)/file", text)
+        }
+        func lead(to name: String) throws {
+            _ = try? manager.removeItem(atPath: "\(folder.path)/..data")
+            try manager.createSymbolicLink(
+                atPath: "\(folder.path)/..data", withDestinationPath: name)
+        }
+        try lead(to: "one")
+        try manager.createSymbolicLink(
+            atPath: "\(folder.path)/file", withDestinationPath: "..data/file")
+        let stamp = FileStamp("\(folder.path)/file")
+        #expect(FileStamp("\(folder.path)/file") == stamp)
+        try lead(to: "two")
+        let next = FileStamp("\(folder.path)/file")
+        #expect(next != stamp)
+        try manager.removeItem(atPath: "\(folder.path)/two/file")
+        #expect(FileStamp("\(folder.path)/file") != next)
+    }
+}

@@ -123,6 +123,9 @@ struct OwnClusterViewTests {
         #expect(!view.isLedgerUpToDate, "the service is missing")
         ledger(service("x"))
         #expect(view.isLedgerUpToDate)
+        let receipt = ReceiptRecord(node: "b", bundles: [:], issuers: [], authority: [])
+        _ = view.setReport(of: "b", said(theirs, service("x"), receipt))
+        #expect(view.isLedgerUpToDate, "no ledger has receipts")
         // Another node's older word may be in force: it is some node's.
         _ = view.setReport(of: "a", said(service("x", ip: "10.96.0.9")))
         #expect(view.isLedgerUpToDate)

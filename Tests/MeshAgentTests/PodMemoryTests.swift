@@ -19,7 +19,7 @@ struct PodMemoryTests {
             pods[ObjectName(namespace: "shop", name: "web-\(index)")] = PodManifest(
                 labels: ["app": "web", "note": String(repeating: "x", count: 900)],
                 namedPorts: [NamedPort(name: "http", transport: .tcp, port: 8080)],
-                isAudited: index == 0)
+                isAudited: index == 0, uid: index == 1 ? nil : "uid-\(index)")
         }
         try memory.write(pods)
         #expect(try memory.pods == pods)

@@ -91,7 +91,7 @@ struct LayoutTests {
                 ("pad0", \.pad0), ("flags", \.flags),
                 ("opener_ifindex", \.opener_ifindex),
                 ("replier_ifindex", \.replier_ifindex), ("mtu", \.mtu),
-                ("pad1", \.pad1),
+                ("opening", \.opening),
             ]),
         SwiftLayout(
             weft_evidence_key.self, "weft_evidence_key",

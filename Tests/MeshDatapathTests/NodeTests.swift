@@ -199,6 +199,29 @@ struct NodeTests {
         #expect(try world.datapath.endpointAddresses() == [])
     }
 
+    @Test("endpoints are counted once, and then kept count of")
+    func endpointCount() throws {
+        let datapath = try World().datapath
+        func entry(_ host: Int, _ local: UInt32 = 300) -> EndpointEntry {
+            EndpointEntry(
+                address: address("10.1.0.\(host)"),
+                identity: Identity(cluster: cluster(1), local: local)!, node: node("n0"), local: nil
+            )
+        }
+        func expectCount() throws {
+            let usage = try datapath.mapUsage().first { $0.name == "weft_endpoints" }
+            #expect(try usage?.entries == datapath.endpointAddresses().count)
+        }
+        #expect(datapath.apply((1...5).map { entry($0) }).isEmpty)
+        try expectCount()
+        // Some are new, some change, some are as they were.
+        #expect(datapath.apply((3...8).map { entry($0, $0 == 4 ? 301 : 300) }).isEmpty)
+        try expectCount()
+        for host in [1, 1, 8, 9] { try datapath.removeEndpoint(address("10.1.0.\(host)")) }
+        try expectCount()
+        #expect(try datapath.endpointAddresses().count == 6)
+    }
+
     @Test("prefixes follow their list; one that is another cluster's is refused")
     func prefixes() throws {
         let world = try World()
@@ -230,6 +253,7 @@ private final class Twin: Datapath {
 
     func attach(endpointInterface interface: UInt32) {}
     func detach(endpointInterface interface: UInt32) {}
+    func isAttached(endpointInterface interface: UInt32) -> Bool { true }
     func counters() -> [CounterReading] { [] }
     func connections(limit: Int) -> [ConnectionReading] { [] }
     func connection(

@@ -164,6 +164,24 @@ struct ManifestParsingTests {
             file.ignored == ["apps/v1 Deployment": 2, "serving.knative.dev/v1 Service": 1])
     }
 
+    @Test("of a pod has the UID that runtimes are told, also of one that its node has from a file")
+    func uid() throws {
+        let file = ManifestFile(
+            bytes: Array(
+                """
+                {apiVersion: v1, kind: Pod, metadata: {name: a, uid: 0-1}}
+                ---
+                apiVersion: v1
+                kind: Pod
+                metadata: {name: b, uid: 0-2, annotations: {kubernetes.io/config.mirror: 7f}}
+                """.utf8))
+        #expect(file.faults == [])
+        let uids = file.objects.values.compactMap { object -> String? in
+            if case .pod(_, let pod) = object.content { pod.uid } else { nil }
+        }
+        #expect(uids.sorted() == ["0-1", "7f"])
+    }
+
     @Test("may use a few aliases")
     func aliases() throws {
         let file = ManifestFile(

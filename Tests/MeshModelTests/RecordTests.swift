@@ -43,7 +43,8 @@ private let samples: [Sample] = [
     Sample(
         ServiceRecord(
             object: object, addresses: addresses, ports: ports, isGlobal: true, isShared: false,
-            affinity: .remote, sessionAffinitySeconds: 10_800)),
+            affinity: .remote, sessionAffinitySeconds: 10_800, distribution: .sameNode)),
+    Sample(MemberRecord(name: "node-1", addresses: addresses, zone: "east")),
     Sample(
         SliceRecord(
             object: object, service: "echo", ports: ports,
@@ -76,11 +77,11 @@ struct RecordTests {
     @Test("is refused as truncated at every byte it lacks", arguments: samples)
     fileprivate func truncation(sample: Sample) {
         // An earlier version's node ends before the byte that says whether it drains, and its service
-        // before those that say how it is exported.
-        let later =
-            ["node": 1, "service": 10][String(sample.testDescription.prefix { $0 != "/" })] ?? 0
+        // before the one that says which backends are preferred, or those that say how it is exported.
+        let kind = String(sample.testDescription.prefix { $0 != "/" })
+        let later = ["node": [1], "service": [1, 11]][kind] ?? []
         for length in 0..<sample.encoded.count
-        where later == 0 || length != sample.encoded.count - later {
+        where !later.contains(sample.encoded.count - length) {
             #expect(throws: DecodingFault.truncated, "\(length) bytes") {
                 try sample.decodesToItself(Array(sample.encoded.prefix(length)))
             }

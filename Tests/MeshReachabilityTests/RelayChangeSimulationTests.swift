@@ -28,9 +28,13 @@ struct RelayChangeSimulationTests {
             world.run(for: .seconds(6))
             #expect(loss > 0 || alarms(world).isEmpty, "\(world.hint())")
             #expect(world.changes(to: .unreachable).isEmpty, "\(world.hint())")
-            #expect(world.paths(of: world.nodes(of: 1)[1]) == ["n3": .up], "\(world.hint())")
+            // Where beats are lost, two in a row may just be missing on one path.
+            let paths = world.paths(of: world.nodes(of: 1)[1])
+            #expect(paths.keys.elementsEqual(["n3"]), "\(world.hint())")
+            #expect(loss > 0 || paths["n3"] == .up, "\(world.hint())")
             for node in world.nodes(of: 1) {
-                #expect(world.evidence(of: 2, seenBy: node).up == 3, "\(world.hint())")
+                let up = world.evidence(of: 2, seenBy: node).up
+                #expect(up == 3 || loss > 0 && up == 2, "\(world.hint())")
             }
         }
     }

@@ -33,6 +33,35 @@ import Testing
         }
     }
 
+    @Test("the end here of a pair is found by the other end, whoever else has its number")
+    func vethEnd() throws {
+        try withNamespaces(3) { namespaces in
+            var here = try RouteSocket(in: namespaces[0])
+            for (name, namespace) in [("host1", namespaces[1]), ("host2", namespaces[2])] {
+                try here.createVeth(
+                    VethEnd(name: name), VethEnd(name: "eth0", namespace: namespace))
+            }
+            var indexes: [UInt32] = []
+            for (name, namespace) in [("host1", namespaces[1]), ("host2", namespaces[2])] {
+                var inside = try RouteSocket(in: namespace)
+                let link = try #require(try inside.link(named: "eth0"))
+                indexes.append(link.index)
+                #expect(try here.vethEnd(of: link.index, in: namespace)?.name == name)
+            }
+            // Two links of one number, in two namespaces.
+            #expect(Set(indexes).count == 1)
+            #expect(try here.vethEnd(of: indexes[0] + 1000, in: namespaces[1]) == nil)
+            // A pair that ends elsewhere.
+            var other = try RouteSocket(in: namespaces[2])
+            try other.createVeth(
+                VethEnd(name: "a"), VethEnd(name: "b", namespace: namespaces[1]))
+            var inside = try RouteSocket(in: namespaces[1])
+            let link = try #require(try inside.link(named: "b"))
+            #expect(try here.vethEnd(of: link.index, in: namespaces[1]) == nil)
+            #expect(try other.vethEnd(of: link.index, in: namespaces[1])?.name == "a")
+        }
+    }
+
     @Test("a VXLAN device in external mode takes two to disagree on a name")
     func vxlan() throws {
         try withNamespaces(1) { namespaces in

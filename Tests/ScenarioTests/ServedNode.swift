@@ -25,6 +25,18 @@ actor ServedNode: ObjectSink {
 
     var wantsObjects: Bool { world.core(1, "a").wantsObjects(at: world.now) }
 
+    var wantsNodes: Bool { world.core(1, "a").wantsNodes }
+
+    func setNodes(_ nodes: [String: MemberRecord]) {
+        world.act(id) { $0.setSeeds(nodes, into: &$1) }
+    }
+
+    var configuration: AgentConfiguration { world.node(1, "a").configuration }
+
+    var members: [String] {
+        world.core(1, "a").members.map { "\($0.name) \($0.address)" }
+    }
+
     func setPods(_ pods: [ObjectName: PodManifest]) { self.pods = pods }
 
     func setObjects(_ changes: [RecordKey: [UInt8]?]) {
@@ -64,6 +76,16 @@ func eventually(
 }
 
 extension APIServerDouble {
+    /// Answers without a socket.
+    func take(_ request: ObjectRequest) throws {
+        let asked = DoubleRequest(
+            request.method.rawValue, request.target, contentType: request.contentType,
+            body: request.body)
+        guard case .answer(let answer) = change({ $0.handle(asked) }), answer.status < 300 else {
+            throw KubernetesError(.alreadyExists, "refused")
+        }
+    }
+
     /// Serves while `body` runs.
     func serving(_ body: (KubernetesClient) async throws -> Void) async throws {
         try await withThrowingTaskGroup { group in

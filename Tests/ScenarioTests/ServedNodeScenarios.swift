@@ -3,6 +3,7 @@
 import APIServerDouble
 import Logging
 import MeshKubernetes
+import MeshLease
 import MeshModel
 import Testing
 
@@ -43,6 +44,30 @@ private func pod(_ name: String, on node: String, app: String) -> JSONValue {
         ],
         "spec": ["nodeName": .string(node), "containers": [["name": "c"]]],
     ]
+}
+
+private func machine(_ name: String, _ address: String, podCIDR: String? = "10.1.0.0/24")
+    -> JSONValue
+{
+    var machine: JSONValue = [
+        "metadata": [
+            "name": .string(name),
+            "labels": ["topology.kubernetes.io/zone": "east-1"],
+        ],
+        "spec": .object([]),
+        "status": [
+            "addresses": [
+                ["type": "Hostname", "address": .string(name)],
+                ["type": "InternalIP", "address": .string(address)],
+            ],
+            "conditions": [["type": "Ready", "status": "False"]],
+        ],
+    ]
+    if let podCIDR {
+        machine["spec"]["podCIDR"] = .string(podCIDR)
+        machine["spec"]["podCIDRs"] = [.string(podCIDR)]
+    }
+    return machine
 }
 
 @Suite("A node and an API server, over sockets")
@@ -122,9 +147,90 @@ struct ServedNodeScenarios {
                 await objects.problems.map(\.description) == [
                     "API server: Service shop/web: spec.ports[0].port is 70000; must be 1...65535"
                 ])
+            // Its author is told, as the publisher tells of a service and nobody of another's.
+            #expect(await objects.problems(isPublisher: false).isEmpty)
+            try await told(objects)
             server.change { $0.remove(.services, namespace: "shop", name: "web") }
             try await eventuallyServes("10.96.0.2", nil)
             #expect(await objects.problems.isEmpty)
+        }
+    }
+
+    /// Sends the Events that are due, and once more from another node.
+    private func told(_ objects: ObjectService) async throws {
+        let problems = await objects.problems(isPublisher: true)
+        for node in ["a", "b"] {
+            let service = EventService(
+                node: node, log: log, problems: { problems },
+                write: { [server] request in try server.take(request) })
+            var plan = ObjectEventPlan()
+            for report in plan.due(problems, at: .bootNow) { try await service.tell(report) }
+        }
+        let events = server.state.texts(.events).values
+        #expect(events.count == 1)
+        let event = try JSONValue(try #require(events.first))
+        #expect(event["regarding"]["name"] == "web" && event["regarding"]["uid"].text != nil)
+        #expect(event["note"].text?.contains("spec.ports[0].port is 70000") == true)
+        #expect(event["series"]["count"] == 2)
+    }
+
+    @Test(
+        "nodes are followed, ready or not; one without a pod CIDR is told, and left out until it has one"
+    )
+    func nodes() async throws {
+        server.change {
+            $0.put(.nodes, machine("a", "192.0.2.10"))
+            $0.put(.nodes, machine("b", "192.0.2.98", podCIDR: nil))
+        }
+        try await listening(to: server) { objects in
+            func eventuallyMembers(_ others: String...) async throws {
+                try await eventually("members \(others)") {
+                    try await node.run(for: .milliseconds(20))
+                    return await node.members == ["a 192.0.2.10"] + others
+                }
+            }
+            try await eventuallyServes("10.96.0.1", ["0.1*255 10.1.0.10:8080@a 10.1.0.11:8080@a"])
+            #expect(await node.members == ["a 192.0.2.10"])
+            #expect(
+                await objects.problems.map(\.description) == [
+                    "API server: Node b: has no spec.podCIDR; the node is left out until it is given one"
+                ])
+            server.change { $0.put(.nodes, machine("b", "192.0.2.98", podCIDR: "10.1.1.0/24")) }
+            try await eventuallyMembers("b 192.0.2.98")
+            #expect(await objects.problems.isEmpty)
+            server.change { $0.put(.nodes, machine("b", "192.0.2.99", podCIDR: "10.1.1.0/24")) }
+            try await eventuallyMembers("b 192.0.2.99")
+            server.change { $0.remove(.nodes, namespace: "", name: "b") }
+            try await eventuallyMembers()
+        }
+    }
+
+    @Test("what its Node object says of its pods' prefixes is enough, and remembered")
+    func ownNode() async throws {
+        var configuration = await node.configuration
+        configuration.podPrefixes = []
+        configuration.zone = ""
+        let expected = [Prefix("10.1.7.0/24")!]
+        try await server.serving { client in
+            let own = OwnNode(folder: disk.path, log: log) { name in
+                try NodeManifest(json: try await client.get(ObjectPath(.nodes, name: name)))
+            }
+            // First there is no such object, then it has no prefix.
+            let waiting = Task { [configuration] in try await own.complete(configuration) }
+            try await eventually("a question") { server.counters.requests["get", default: 0] > 0 }
+            server.change { $0.put(.nodes, machine("a", "192.0.2.10", podCIDR: nil)) }
+            try await eventually("another") { server.counters.requests["get", default: 0] > 1 }
+            server.change { $0.put(.nodes, machine("a", "192.0.2.10", podCIDR: "10.1.7.0/24")) }
+            let completed = try await waiting.value
+            #expect(completed.podPrefixes == expected && completed.zone == "east-1")
+            server.inject(.fail, count: 100)
+            let remembered = try await own.complete(configuration)
+            #expect(remembered.podPrefixes == expected && remembered.zone == "east-1")
+            // What is configured isn't asked for.
+            let asked = server.counters.total
+            configuration.podPrefixes = [Prefix("10.9.0.0/24")!]
+            #expect(try await own.complete(configuration).podPrefixes == configuration.podPrefixes)
+            #expect(server.counters.total == asked)
         }
     }
 

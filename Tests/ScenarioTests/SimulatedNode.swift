@@ -59,9 +59,7 @@ struct SimulatedNode {
             candidacy: configuration.mayPublish ? candidacy : nil, drain: drain, wasUp: [],
             held: Set(endpoints.keys), now: now, into: &effects)
         core.resume(departure, into: &effects)
-        for stored in ledgers.contents {
-            core.restore(stored, age: nil, at: now, into: &effects)
-        }
+        core.restore(ledgers.contents, at: now, into: &effects)
         agent = Agent(
             core: core, folder: ManifestFolder(path: disk.path),
             clusters: Reconciler(ClusterTarget(datapath), table: \.clusters),

@@ -109,7 +109,8 @@ extension World {
     }
 
     func wantsLink(_ left: NodeID, _ right: NodeID) -> Bool {
-        left.cluster == right.cluster || wantsToDial(left, right) || wantsToDial(right, left)
+        listsNodes && left.cluster == right.cluster || wantsToDial(left, right)
+            || wantsToDial(right, left)
     }
 
     private func wantsToDial(_ caller: NodeID, _ node: NodeID) -> Bool {

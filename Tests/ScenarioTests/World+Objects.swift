@@ -17,11 +17,17 @@ final class SimulatedServer {
         var told: [RecordKey: [UInt8]]?
     }
 
-    fileprivate(set) var records: [RecordKey: [UInt8]] = [:]
+    fileprivate(set) var objects: [RecordKey: [UInt8]] = [:]
+    fileprivate var nodes: [String: MemberRecord] = [:]
+    var records: [RecordKey: [UInt8]] {
+        nodes.values.reduce(into: objects) { $0[$1.key] = $1.encoded }
+    }
     var isDown = false
     var listeners: [NodeID: Listener] = [:]
     /// By node, how often it listed everything.
     var lists: [String: Int] = [:]
+    /// By node, how often it asked for nodes alone.
+    var searches: [String: Int] = [:]
 }
 
 extension World {
@@ -34,7 +40,22 @@ extension World {
         for problem in folder.snapshot.problems {
             throw SimulatedNode.Failure(description: "\(problem)")
         }
-        servers[number]?.records = folder.snapshot.exportedRecords
+        servers[number]?.objects = folder.snapshot.exportedRecords
+    }
+
+    /// The API server of a cluster has these nodes and no others.
+    func serveNodes(_ number: UInt16, _ names: [String]) {
+        serve(
+            number,
+            nodes: names.map { name in
+                let underlay = nodes[Self.id(number, name)]!.configuration.underlay
+                return MemberRecord(name: name, addresses: [underlay], zone: "")
+            })
+    }
+
+    func serve(_ number: UInt16, nodes records: [MemberRecord]) {
+        servers[number]?.nodes = Dictionary(
+            uniqueKeysWithValues: records.map { ($0.name, $0) })
     }
 
     /// Nodes that want to are told what the servers have.
@@ -43,6 +64,10 @@ extension World {
             guard let server = servers[id.cluster.rawValue], let node = nodes[id],
                 let core = node.agent?.core
             else { continue }
+            if core.wantsNodes, core.seeds != server.nodes, !server.isDown {
+                server.searches[id.name, default: 0] += 1
+                act(id) { $0.setSeeds(server.nodes, into: &$1) }
+            }
             guard core.wantsObjects(at: now) else {
                 if server.listeners.removeValue(forKey: id)?.told != nil {
                     act(id) { $0.dropObjects(into: &$1) }

@@ -50,6 +50,18 @@ extension World {
         speak(id)
     }
 
+    /// A container runtime has a node attach a container.
+    func attach(
+        _ number: UInt16, _ name: String, _ endpoint: String, _ address: String,
+        as sandbox: Sandbox
+    ) {
+        let interface = LocalInterface(ifindex: 7, mac: LinkAddress(rawValue: 7)!)
+        let object = ObjectName(namespace: "default", name: endpoint)
+        nodes[Self.id(number, name)]?.endpoints[object] = OwnEndpoint(
+            addresses: [Address(address)!], labels: [:], interface: interface, sandbox: sandbox)
+        speak(Self.id(number, name))
+    }
+
     func detach(_ number: UInt16, _ name: String, _ endpoint: String) {
         let id = Self.id(number, name)
         nodes[id]?.endpoints[ObjectName(namespace: "default", name: endpoint)] = nil

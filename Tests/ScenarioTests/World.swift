@@ -46,6 +46,8 @@ final class World {
     /// API servers of clusters that have one.
     var servers: [UInt16: SimulatedServer] = [:]
     let mustDial: Bool
+    /// Whether nodes of a cluster are linked without being dialled.
+    let listsNodes: Bool
     let authorities: SimulatedAuthorities
     /// Between clusters; heartbeats go on whatever streams do.
     var streams = Streams.flowing
@@ -62,13 +64,15 @@ final class World {
     ///   - candidates: nodes of each cluster that share a lease; one has it to itself.
     ///   - seeds: nodes of a cluster that others know by configuration, and have to dial; nil links all
     ///     nodes without.
+    ///   - listsNodes: whether configurations do; otherwise servers have them.
     init(
         clusters: UInt16 = 3, nodesPerCluster: Int = 2, candidates: Int = 1,
         imports: AgentConfiguration.Imports = .everything, seeds: [String]? = nil,
-        hasServers: Bool = false
+        hasServers: Bool = false, listsNodes: Bool = true
     ) throws {
         nextTick = now
         mustDial = seeds != nil
+        self.listsNodes = listsNodes
         authorities = SimulatedAuthorities((1...clusters).map { cluster($0) })
         for number in 1...clusters {
             leases[number] = SimulatedLease()
@@ -79,7 +83,7 @@ final class World {
                 let node = try Self.node(
                     number, index, of: nodesPerCluster, candidates: candidates, imports: imports,
                     seeds: seeds ?? [], clusters: clusters, authorities: authorities,
-                    lease: leases[number]!, hasServer: hasServers)
+                    lease: leases[number]!, hasServer: hasServers, listsNodes: listsNodes)
                 nodes[node.id] = node
             }
         }
@@ -90,7 +94,7 @@ final class World {
         _ number: UInt16, _ index: Int, of count: Int, candidates: Int,
         imports: AgentConfiguration.Imports, seeds: [String],
         clusters: UInt16, authorities: SimulatedAuthorities, lease: SimulatedLease,
-        hasServer: Bool
+        hasServer: Bool, listsNodes: Bool
     ) throws -> SimulatedNode {
         func underlay(_ index: Int, _ number: UInt16 = number) -> Address {
             Address("192.0.2.\(Int(number) * 10 + index)")!
@@ -104,7 +108,10 @@ final class World {
                 lease: candidates == 1
                     ? .fixed : .etcd(EtcdConfiguration(endpoints: [], credentials: nil)),
                 store: .embedded),
-            members: (0..<count).map { .init(name: name($0), address: underlay($0)) },
+            members: (listsNodes ? 0..<count : index..<index + 1).map {
+                .init(name: name($0), address: underlay($0))
+            },
+            listsNodes: listsNodes,
             underlay: underlay(index), underlayInterface: "eth0",
             podPrefixes: [Prefix("10.\(number).\(index).0/24")!], ports: .init(),
             paths: .init(

@@ -50,7 +50,7 @@ struct DocumentationTests {
         "every command that a document names can be given",
         arguments: [
             "\(root)/README.md", "\(catalogue)/Concepts.md", "\(catalogue)/Operating.md",
-            "\(catalogue)/Tutorial.md",
+            "\(catalogue)/Tutorial.md", "\(catalogue)/Installing.md",
         ])
     func commands(file: String) throws {
         let commands = Self.commands(in: try read(file))

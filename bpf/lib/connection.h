@@ -119,6 +119,16 @@ static __always_inline bool flow_is_from_opener(const struct flow *flow,
 	return !(connection_flags(entry) & WEFT_CONNECTION_REVERSED) == !flow->reversed;
 }
 
+/* The lower half of a TCP segment's sequence number: it tells a repeated SYN from another one with the
+ * same ports. One in 65,536 others looks like the same. */
+static __always_inline __be16 packet_sequence(struct __sk_buff *skb, const struct packet *packet)
+{
+	__be16 half = 0;
+
+	bpf_skb_load_bytes(skb, packet->transport + 6, &half, sizeof(half));
+	return half;
+}
+
 /* The flags that a packet adds to its connection. */
 static __always_inline __u32 connection_progress(const struct packet *packet, bool from_opener)
 {
@@ -211,8 +221,10 @@ WEFT_SEPARATE bool connection_insert(struct __sk_buff *skb, struct packet *packe
 	key = flow->key;
 	if (flow->reversed)
 		entry->flags |= WEFT_CONNECTION_REVERSED;
-	if (packet_opens_tcp(packet))
+	if (packet_opens_tcp(packet)) {
 		entry->flags |= WEFT_CONNECTION_BEGAN_WITH_SYN;
+		entry->opening = packet_sequence(skb, packet);
+	}
 	entry->flags |= connection_progress(packet, true);
 	entry->opener_packets = 1;
 	entry->opener_bytes = packet->length;

@@ -96,6 +96,31 @@ static __always_inline bool is_neighbour_discovery(const struct packet *packet)
 	       packet->icmp_type <= WEFT_ICMPV6_REDIRECT;
 }
 
+/* Whether it asks for a neighbour's hardware address, or answers that. */
+static __always_inline bool is_neighbour_resolution(const struct packet *packet)
+{
+	return is_neighbour_discovery(packet) &&
+	       (packet->icmp_type == WEFT_ICMPV6_NEIGHBOUR_SOLICITATION ||
+		packet->icmp_type == WEFT_ICMPV6_NEIGHBOUR_ADVERTISEMENT);
+}
+
+/* Whether the frame is for the endpoint itself, across the bridge of another plugin. Without a bridge
+ * the host's stack takes no frame that isn't for it. */
+WEFT_SEPARATE bool is_across_bridge(struct __sk_buff *skb, const struct packet *packet)
+{
+	const struct weft_endpoint *endpoint;
+	struct { __u16 a, b, c; } target, own;
+
+	if (!packet || !is_neighbour_resolution(packet))
+		return false;
+	endpoint = endpoint_find_local(&packet->destination);
+	if (!endpoint || bpf_skb_load_bytes(skb, 0, &target, sizeof(target)))
+		return false;
+	__builtin_memcpy(&own, &endpoint->mac_low, 4);
+	own.c = endpoint->mac_high;
+	return target.a == own.a && target.b == own.b && target.c == own.c;
+}
+
 /* Bytes of a neighbour message before its options. */
 static __always_inline __u32 neighbour_message_bytes(const struct packet *packet)
 {

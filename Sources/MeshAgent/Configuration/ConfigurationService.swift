@@ -16,6 +16,7 @@ actor ConfigurationService: Service {
     typealias Apply = @Sendable (AgentConfiguration) async -> Void
 
     private let file: String
+    private let role: AgentConfiguration.Role
     private let read: Read
     private let apply: Apply
     private let log: Logger
@@ -27,10 +28,11 @@ actor ConfigurationService: Service {
     private var pending: [String: String] = [:]
 
     init(
-        file: String, _ settings: [SettingStatus], log: Logger, read: @escaping Read,
-        apply: @escaping Apply
+        file: String, _ settings: [SettingStatus], as role: AgentConfiguration.Role = .node,
+        log: Logger, read: @escaping Read, apply: @escaping Apply
     ) {
         self.file = file
+        self.role = role
         self.read = read
         self.apply = apply
         self.log = log
@@ -63,7 +65,7 @@ actor ConfigurationService: Service {
         stamp = present
         do {
             let layers = try read()
-            let configuration = try AgentConfiguration(layers)
+            let configuration = try AgentConfiguration(layers, as: role)
             problem = nil
             await take(layers, configuration)
         } catch {

@@ -51,15 +51,21 @@ public struct Setting: Sendable {
         Setting("cluster.id", as: .value, "This cluster's number, 1 to 4095, its own in the mesh."),
         Setting("node.name", "This node's name, as 'nodes' lists it."),
         Setting(
-            "node.zone", else: "''", "Where it is; relays are taken from different zones."),
+            "node.zone", else: "''",
+            "Where it is; relays are taken from different zones."),
         Setting(
             "nodes", as: .value, isLive: true,
-            "Every node of the cluster, this one included: {name: NAME, address: UNDERLAY}."),
+            "Every node of the cluster, this one included: {name: NAME, address: UNDERLAY}; without: as the API server has them."
+        ),
         Setting(
             "publisher", "The one node that publishes and holds the authority; or, as a mapping:"),
         Setting(
             "publisher.candidates", as: .value,
             "Nodes that may publish; the first is the cluster's home."),
+        Setting(
+            "publisher.authority",
+            "Instead: the name of an authority that is no node, 'weftd --authority'; needs lease: kubernetes."
+        ),
         Setting(
             "publisher.lease", else: "fixed",
             "How candidates agree: fixed (one), etcd or kubernetes."
@@ -83,12 +89,29 @@ public struct Setting: Sendable {
         Setting(
             "kubernetes.nodeName", "What the API server calls this node; without: node.name."),
         Setting(
+            "join.token",
+            "A projected service account's token for the audience weft, by which this node gets its first certificate."
+        ),
+        Setting(
+            "join.bundle",
+            "PEM file of the cluster's roots, for that: the authority has to prove one."),
+        Setting(
+            "join.addresses", as: .value, "address:port of where the authority may be, for that."),
+        Setting(
+            "join.service",
+            "namespace/name of a Service whose EndpointSlices say where it may be, for that."),
+        Setting(
+            "join.serviceAccount",
+            "namespace:name of the service account whose tokens the authority takes for that."),
+        Setting(
             "imports", else: "everything",
             "What is taken of other clusters: everything, or needed: only services of namespaces that this cluster has services in."
         ),
         Setting("underlay.address", "This node's address for other nodes."),
-        Setting("underlay.interface", "The interface that has it."),
-        Setting("podPrefixes", as: .value, "Prefixes of this node's pods."),
+        Setting("underlay.interface", "The interface that has it; without: the first that does."),
+        Setting(
+            "podPrefixes", as: .value,
+            "Prefixes of this node's pods; without: as its Node object has them."),
         Setting("ports.state", as: .value, else: "4790", "TCP: streams between nodes."),
         Setting("ports.health", as: .value, else: "4791", "UDP: heartbeats."),
         Setting("ports.vxlan", as: .value, else: "8472", "UDP: the overlay."),

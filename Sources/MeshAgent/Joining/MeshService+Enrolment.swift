@@ -61,6 +61,11 @@ extension MeshService {
 
     private func answer(_ request: [UInt8], to source: Address) async -> [UInt8] {
         guard let leaf = try? server?.credentials.chainDER().first else { return [] }
+        if NodeAttestation.isOne(request) {
+            let answer = await self.answer(attested: request, presenting: leaf, to: source)
+            note(answer, to: source)
+            return answer.bytes
+        }
         do { try await describe() } catch {
             log.error(
                 "This cluster's description isn't up to date", metadata: ["error": "\(error)"])
@@ -70,6 +75,17 @@ extension MeshService {
                 request, presenting: leaf, to: source, clock: Instant.monotonicNow.seconds,
                 now: unixSeconds(), beside: { filed })
         else { return [] }
+        do { try await settle() } catch {
+            log.error("Nobody is let in: that can't be kept", metadata: ["error": "\(error)"])
+            return JoinIntroduction.refusal(.failed("\(error)"))
+        }
+        note(answer, to: source)
+        note(answer.events)
+        await publish()
+        return answer.bytes
+    }
+
+    private func note(_ answer: DeskAnswer, to source: Address) {
         if let refusal = answer.refusal {
             // Who tries too often must not fill the log.
             let isFlood = if case .tooManyTries = refusal { true } else { false }
@@ -81,9 +97,6 @@ extension MeshService {
         if let node = answer.node {
             log.notice("A node has its first certificate", metadata: ["peer.node": "\(node)"])
         }
-        note(answer.events)
-        await publish()
-        return answer.bytes
     }
 }
 

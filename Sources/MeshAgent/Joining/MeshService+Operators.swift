@@ -27,6 +27,7 @@ extension MeshService {
             lifetimeSeconds: request.lifetimeSeconds ?? TokenBook.lifetimeSeconds,
             beside: filed, by: actor, now: unixSeconds())
         guard let token else { throw notHome }
+        try await settle()
         return TokenAnswer(
             target: "\(token.text)@\(address)", subject: "\(token.subject)",
             expiresUnixSeconds: token.expiresAt)

@@ -22,6 +22,10 @@ actor MeshService: Service {
     let log: Logger
     let links: LinkService
     let statistics: TransportStatistics
+    /// Set on a home that takes service accounts' tokens.
+    let attestations: AttestationDesk?
+    /// Returns when what the desk decided outlives this process, wherever that is kept; before, nobody is told.
+    let settle: @Sendable () async throws -> Void
     let managed: ManagedPeers
     /// Set on the home.
     var desk: JoinDesk?
@@ -57,7 +61,9 @@ actor MeshService: Service {
     ///   - records: what it says, told already.
     init(
         configuration: AgentConfiguration, desk: JoinDesk?, records: [RecordKey: [UInt8]],
-        state: StateService, links: LinkService, statistics: TransportStatistics, log: Logger
+        state: StateService, links: LinkService, statistics: TransportStatistics,
+        attestations: AttestationDesk? = nil,
+        settle: @escaping @Sendable () async throws -> Void = {}, log: Logger
     ) {
         self.configuration = configuration
         self.desk = desk
@@ -65,6 +71,8 @@ actor MeshService: Service {
         self.state = state
         self.links = links
         self.statistics = statistics
+        self.attestations = attestations
+        self.settle = settle
         self.log = log
         managed = ManagedPeers(folder: configuration.paths.peers)
     }
@@ -95,16 +103,16 @@ actor MeshService: Service {
         }
     }
 
-    /// Tells others of another charter and other nodes, with the next look at the time.
+    /// Tells others of another charter, with the next look at the time.
     func follow(_ next: AgentConfiguration) {
         configuration.charter = next.charter
-        configuration.members = next.members
     }
 
     // MARK: From the ledgers
 
     /// Takes what is new in the ledgers.
     private func look() async {
+        configuration.members = await state.members
         let view = await state.trustView
         if desk != nil { await receive(view) }
         writePeers(view)
@@ -208,6 +216,12 @@ actor MeshService: Service {
             records = current
         } catch {
             return log.error("The roster can't be told", metadata: ["error": "\(error)"])
+        }
+        do { try await settle() } catch {
+            // With the next look again.
+            records = [:]
+            toldFrom = nil
+            return log.error("The roster can't be kept", metadata: ["error": "\(error)"])
         }
         await state.say(records, of: JoinDesk.kinds)
     }

@@ -30,11 +30,17 @@ public enum NodeEnrolment {
         }
         let welcome = try machine.withLock { $0 }.receive(
             answer, now: unixSeconds(), verify: verifyMeshStatement)
+        return (try save(welcome, key, in: folder), welcome.clock)
+    }
+
+    static func save(
+        _ welcome: NodeWelcome, _ key: NodeKey, in folder: String
+    ) throws -> NodeCredentials {
         let credentials = try key.credentials(
             chain: welcome.chain, mesh: welcome.identity.domain.mesh)
         try DurableFile(path: "\(folder)/\(TrustMaterial.bundleFile)").write(welcome.bundle.pem())
         try credentials.save(in: folder)
         try NodeKey.settle(in: folder)
-        return (credentials, welcome.clock)
+        return credentials
     }
 }

@@ -22,8 +22,10 @@ extension ClusterDescription {
         let ranked =
             relays.compactMap { relay in configuration.members.first { $0.name == relay } }
             + configuration.members.filter { !relays.contains($0.name) }
-        let addresses = ranked.prefix(JoinLimit.addresses).compactMap {
-            ClusterAddress(address: $0.address, port: configuration.ports.state)
+        // An authority apart begins before the API server has told it of a node: one runs where it does.
+        let known = ranked.isEmpty ? [configuration.underlay] : ranked.map(\.address)
+        let addresses = known.prefix(JoinLimit.addresses).compactMap {
+            ClusterAddress(address: $0, port: configuration.ports.state)
         }
         let asked: ClusterCharter
         if let charter = configuration.charter {

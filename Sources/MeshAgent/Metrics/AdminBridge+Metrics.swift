@@ -39,6 +39,10 @@ extension AdminBridge {
         addPolicies(to: &page, readings, tables, await reconciliation.policyFigures)
         page.set(.policyCompile, await reconciliation.delays.compile)
         addTrust(to: &page)
+        if let outcomes = await mesh.attestationOutcomes {
+            page.begin(.attestations)
+            for (outcome, count) in outcomes { page.set(.attestations, count, outcome.rawValue) }
+        }
         addTransport(to: &page, statistics.snapshot, await health.membershipCounters)
         page.set(.links, state.links)
         if configuration.metrics.compatibility == .cilium {

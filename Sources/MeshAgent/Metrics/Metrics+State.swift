@@ -69,7 +69,7 @@ extension Metric {
         "weft_kubernetes_object_problems", .gauge, .count,
         "Objects of the API server that aren't in force as they are now.")
 
-    static let ofTrust = [certificateLeft, certificateLeftRatio, denials]
+    static let ofTrust = [certificateLeft, certificateLeftRatio, denials, attestations]
 
     private static let kind = Label(
         "kind", "What it is for.", values: CertificateStatus.Kind.allCases.map(\.rawValue))
@@ -88,6 +88,15 @@ extension Metric {
         "weft_trust_denials", .gauge, .count, "Denials in force.",
         labels: [.cluster("The cluster that denies; without one: this node's own denials.")],
         limit: MetricCatalogue.clusters)
+
+    static let attestations = Metric(
+        "weft_trust_attestations_total", .counter, .count,
+        "Nodes that showed a service account's token to this authority, which takes them.",
+        labels: [
+            Label(
+                "outcome", "What came of it; unanswered: the API server didn't say.",
+                values: AttestationOutcome.allCases.map(\.rawValue))
+        ])
 
     static let ofTransport = [
         links, transportRejected, heartbeatsReceived, overlayHeartbeats, gossipDatagrams,

@@ -8,7 +8,7 @@ struct KubernetesAccess: Sendable {
     let settings: KubernetesSettings
     private let client: KubernetesClient
     /// Where the agent runs.
-    private let namespace: String
+    let namespace: String
 
     /// - Throws: ``KubernetesError``: what the settings name can't be used. The server isn't asked yet.
     init(_ settings: KubernetesSettings) throws {
@@ -35,6 +35,18 @@ struct KubernetesAccess: Sendable {
 
     var write: ExportService.Write {
         { [client] request in _ = try await client.answer(to: request) }
+    }
+
+    /// Of one machine; not asked again by itself.
+    var node: OwnNode.Ask {
+        { [client] name in
+            try NodeManifest(json: try await client.get(ObjectPath(.nodes, name: name)))
+        }
+    }
+
+    /// Sends one request, once.
+    @Sendable func answer(to request: ObjectRequest) async throws(KubernetesError) -> [UInt8] {
+        try await client.answer(to: request)
     }
 
     func close() { client.close() }

@@ -28,7 +28,7 @@ struct RawKubernetesSettings: Decodable {
 
 extension KubernetesSettings {
     init(
-        _ raw: RawKubernetesSettings, node: String, file: String
+        _ raw: RawKubernetesSettings, node: String, listsNodes: Bool, file: String
     ) throws(ConfigurationError) {
         switch (raw.inCluster ?? false, raw.kubeconfig) {
         case (true, nil): source = .inCluster
@@ -53,6 +53,13 @@ extension KubernetesSettings {
         guard isSubdomain(nodeName) else {
             throw ConfigurationError(
                 file, "kubernetes.nodeName: '\(nodeName)' is not a DNS name")
+        }
+        // Others dial a node by the name that the API server has for it.
+        guard listsNodes || nodeName == node else {
+            throw ConfigurationError(
+                file,
+                "kubernetes.nodeName: '\(nodeName)' must be node.name, '\(node)', unless nodes lists them"
+            )
         }
     }
 }

@@ -9,13 +9,15 @@ enum ObjectSelections {
         ObjectSelection(.pods, fieldSelector: "spec.nodeName=\(node)")
     }
 
-    /// Neither Pods nor Nodes: endpoints come from their own nodes, and nodes speak for themselves.
+    /// No Pods: endpoints come from their own nodes.
     static let ofCluster = [
-        ObjectSelection(.namespaces), services, ObjectSelection(.endpointSlices),
+        ObjectSelection(.namespaces), nodes, services, ObjectSelection(.endpointSlices),
         ObjectSelection(.networkPolicies),
         ObjectSelection(.clusterNetworkPolicies, isOptional: true), exports, imports,
     ]
 
+    /// Asked for by every node that knows nobody of its cluster, until somebody else has told it.
+    static let nodes = ObjectSelection(.nodes)
     static let services = ObjectSelection(.services)
     static let exports = ObjectSelection(.serviceExports("v1beta1"), isOptional: true)
     /// What Weft itself has written.

@@ -16,7 +16,8 @@ actor ObjectService: Service, ObjectConsumer {
     /// How often it is looked whether the whole cluster's objects are wanted.
     private static let wishInterval = Duration.milliseconds(250)
 
-    private let pods: ObjectSelection
+    /// Nil where no pods run.
+    private let pods: ObjectSelection?
     private let state: any ObjectSink
     private let reflect: Reflect
     private let memory: PodMemory
@@ -24,6 +25,8 @@ actor ObjectService: Service, ObjectConsumer {
     private var index = ObjectIndex()
     /// What is watched of the whole cluster; empty while this node isn't asked to.
     private var selections: [ObjectSelection] = []
+    /// Whether nodes are watched for themselves: without them this one finds nobody to ask.
+    private var seeksNodes = false
     private var watches: [ObjectSelection: Task<Void, Never>] = [:]
     /// Whether all of it was handed to the state: before, half a cluster's services would look as if
     /// the other half were gone.
@@ -34,10 +37,10 @@ actor ObjectService: Service, ObjectConsumer {
     private var knownProblems: Set<ManifestProblem> = []
 
     init(
-        settings: KubernetesSettings, state: any ObjectSink, memory: PodMemory, log: Logger,
-        reflect: @escaping Reflect
+        settings: KubernetesSettings, hasPods: Bool = true, state: any ObjectSink,
+        memory: PodMemory, log: Logger, reflect: @escaping Reflect
     ) {
-        pods = ObjectSelections.ownPods(of: settings.nodeName)
+        pods = hasPods ? ObjectSelections.ownPods(of: settings.nodeName) : nil
         self.state = state
         self.memory = memory
         self.log = log
@@ -45,7 +48,7 @@ actor ObjectService: Service, ObjectConsumer {
     }
 
     func run() async {
-        watch(pods)
+        if let pods { watch(pods) }
         let ticks = AsyncTimer(every: Self.wishInterval)
         for await _ in ticks.cancelOnGracefulShutdown() {
             let isWanted = await state.wantsObjects
@@ -54,6 +57,7 @@ actor ObjectService: Service, ObjectConsumer {
             } else if !isWanted, !selections.isEmpty {
                 await end()
             }
+            await seekNodes(selections.isEmpty ? state.wantsNodes : false)
         }
         for task in watches.values { task.cancel() }
         for task in watches.values { await task.value }
@@ -62,6 +66,18 @@ actor ObjectService: Service, ObjectConsumer {
     private func watch(_ selection: ObjectSelection) {
         guard watches[selection] == nil else { return }
         watches[selection] = Task { [reflect] in await reflect(selection, self) }
+    }
+
+    private func seekNodes(_ isWanted: Bool) async {
+        guard isWanted != seeksNodes else { return }
+        seeksNodes = isWanted
+        if isWanted {
+            watch(ObjectSelections.nodes)
+        } else if selections.isEmpty {
+            watches[ObjectSelections.nodes]?.cancel()
+            await watches.removeValue(forKey: ObjectSelections.nodes)?.value
+            _ = index.forget(ObjectSelections.nodes)
+        }
     }
 
     private func begin() {
@@ -85,18 +101,25 @@ actor ObjectService: Service, ObjectConsumer {
     }
 
     func receive(_ event: ObjectEvent, of selection: ObjectSelection) async {
-        guard selection == pods || selections.contains(selection) else { return }
+        let isSought = seeksNodes && selection == ObjectSelections.nodes
+        guard selection == pods || isSought || selections.contains(selection) else { return }
         let changes = index.receive(event, of: selection, nowUnixSeconds: Int64(unixSeconds()))
         if case .health(let health) = event { note(health, of: selection) }
         if changes.problemsMoved { noteProblems() }
-        if selection == pods {
+        if let pods, selection == pods {
             // Before the first list has ended, what was known of the pods before counts.
             guard index.isComplete([pods]), changes.podsMoved || changes.completes else { return }
             await tellPods()
             return
         }
+        if selection == ObjectSelections.nodes, !hasHandedOver, index.isComplete([selection]),
+            changes.completes || !changes.records.isEmpty
+        {
+            // The rest of the objects may take their time; whom to ask may not.
+            await state.setNodes(index.members)
+        }
         if !hasHandedOver {
-            guard index.isComplete(selections) else { return }
+            guard !selections.isEmpty, index.isComplete(selections) else { return }
             hasHandedOver = true
             await handOver(index.records.mapValues { $0 })
         } else if !changes.records.isEmpty {
@@ -174,6 +197,13 @@ actor ObjectService: Service, ObjectConsumer {
     var problems: [ManifestProblem] { index.problems }
     var problemCount: Int { index.problemCount }
 
+    /// What this node is to tell the objects' authors.
+    ///
+    /// - Parameter isPublisher: whether it tells what concerns the whole cluster.
+    func problems(isPublisher: Bool) -> [ObjectProblem] {
+        index.objectProblems.filter { isPublisher || $0.resource == pods?.resource }
+    }
+
     /// What the API server is to be told about services of the mesh; nil if it can't be, or this node
     /// doesn't know what it has.
     var importView: ImportView? {
@@ -210,6 +240,10 @@ struct Export: Sendable {
 protocol ObjectSink: Sendable {
     /// Whether it wants the whole cluster's objects.
     var wantsObjects: Bool { get async }
+    /// Whether it knows nobody of its cluster.
+    var wantsNodes: Bool { get async }
+    /// What the API server says of the cluster's nodes, as long as that is all it was asked for.
+    func setNodes(_ nodes: [String: MemberRecord]) async
     /// What the API server says of this node's pods.
     func setPods(_ pods: [ObjectName: PodManifest]) async
     /// What it says of the whole cluster: all of it at first, changes later; nil where an object is gone.

@@ -16,6 +16,7 @@ struct PodMemory: Sendable {
         let labels: Labels
         let ports: [Port]
         let isAudited: Bool
+        let uid: String?
     }
 
     private struct Port: Codable {
@@ -62,7 +63,8 @@ struct PodMemory: Sendable {
                 }
             }
             result[ObjectName(namespace: pod.namespace, name: pod.name)] = PodManifest(
-                labels: pod.labels, namedPorts: ports, isAudited: pod.isAudited)
+                labels: pod.labels, namedPorts: ports, isAudited: pod.isAudited,
+                uid: pod.uid)
         }
         return result
     }
@@ -74,7 +76,7 @@ struct PodMemory: Sendable {
                 namespace: name.namespace, name: name.name, labels: pod.labels,
                 ports: pod.namedPorts.map {
                     Port(name: $0.name, transport: $0.transport.rawValue, port: $0.port)
-                }, isAudited: pod.isAudited)
+                }, isAudited: pod.isAudited, uid: pod.uid)
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys

@@ -2,12 +2,12 @@
 
 /// How long to wait before the next attempt: twice as long after each failure, and never in step
 /// with others.
-struct KubernetesBackoff: Hashable, Sendable {
+public struct KubernetesBackoff: Hashable, Sendable {
     let first: Duration
     let longest: Duration
     private(set) var failures = 0
 
-    init(first: Duration, longest: Duration) {
+    public init(first: Duration, longest: Duration) {
         self.first = first
         self.longest = longest
     }
@@ -16,7 +16,7 @@ struct KubernetesBackoff: Hashable, Sendable {
 
     /// - Parameter retryAfter: what the server asks for, never undercut.
     /// - Returns: between one and one and a half times the step.
-    mutating func next(
+    public mutating func next(
         retryAfter: Duration? = nil, using generator: inout some RandomNumberGenerator
     ) -> Duration {
         let step = min(first * (1 << min(failures, 16)), longest)

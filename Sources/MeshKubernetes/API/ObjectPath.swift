@@ -38,6 +38,10 @@ extension ObjectResource {
     public static let tokenReviews = ObjectResource(
         group: "authentication.k8s.io", version: "v1", plural: "tokenreviews",
         kind: "TokenReview", isNamespaced: false)
+    public static let secrets = ObjectResource(
+        group: "", version: "v1", plural: "secrets", kind: "Secret", isNamespaced: true)
+    public static let configMaps = ObjectResource(
+        group: "", version: "v1", plural: "configmaps", kind: "ConfigMap", isNamespaced: true)
     public static let serviceAccounts = ObjectResource(
         group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount",
         isNamespaced: true)

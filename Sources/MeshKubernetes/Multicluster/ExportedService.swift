@@ -22,6 +22,7 @@ public struct ExportedService: Hashable, Sendable {
     public let ports: [ServicePort]
     public let sessionAffinitySeconds: UInt32
     public let isNodeLocal: Bool
+    public let distribution: TrafficDistribution
     /// Clusters whose endpoints belong to it, sorted.
     public let clusters: [ClusterName]
     /// What keeps it from being the same everywhere; in the order of the clusters' precedence.
@@ -38,6 +39,7 @@ public struct ExportedService: Hashable, Sendable {
         isHeadless = oldest.record.addresses.isEmpty
         sessionAffinitySeconds = oldest.record.sessionAffinitySeconds
         isNodeLocal = oldest.record.isNodeLocal
+        distribution = oldest.record.distribution
         var ports: [ServicePort] = []
         var clusters: [ClusterName] = []
         var conflicts: [ExportConflict] = []

@@ -152,6 +152,8 @@ public struct ImportPlan: Sendable {
             spec["ipFamilyPolicy"] = "PreferDualStack"
             spec["ports"] = .array(exported.ports.map(\.json))
             spec["internalTrafficPolicy"] = exported.isNodeLocal ? "Local" : "Cluster"
+            spec["trafficDistribution"] =
+                exported.distribution.manifest.map { .string($0) } ?? .null
             bodies[derived] = body(
                 of: derived,
                 labels: [

@@ -50,7 +50,7 @@ struct ConnectivityManifests {
     private func planned(nearIsServed: Bool) -> LabPlan.Cluster {
         LabPlan.Cluster(
             name: cluster.name, id: cluster.id, serviceCIDRs: cluster.serviceCIDRs,
-            nodes: cluster.nodes, etcd: cluster.etcd,
+            nodes: cluster.nodes, etcd: cluster.etcd, apiServer: cluster.apiServer,
             certificateSeconds: cluster.certificateSeconds,
             endpoints: endpoints.filter { $0.role == .server(1) || $0.role == .server(2) }.map {
                 LabPlan.Endpoint(

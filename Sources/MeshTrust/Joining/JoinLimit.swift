@@ -25,6 +25,8 @@ public enum JoinLimit {
     /// Certificates in a node's chain.
     public static let chain = 4
     public static let certificateRequestBytes = 4 * 1024
+    /// A platform's token: a service account's has some 1,200.
+    public static let bearerTokenBytes = 16 * 1024
 
     /// Clocks that differ by more are worth an alarm.
     public static let clockAlarmSeconds: UInt64 = 30

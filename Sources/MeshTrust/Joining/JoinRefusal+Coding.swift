@@ -59,6 +59,9 @@ extension JoinRefusal {
         case .untrusted(let reason):
             writer.write(UInt8(15))
             writer.write(field: reason.utf8.prefix(Self.textMaximum))
+        case .notAttested(let reason):
+            writer.write(UInt8(17))
+            writer.write(field: reason.utf8.prefix(Self.textMaximum))
         case .wrongPin(let expected, let found):
             writer.write(UInt8(16))
             writer.write(expected)
@@ -95,6 +98,7 @@ extension JoinRefusal {
         case 14: self = .malformed(try reader.readPrintable("reason", max: Self.textMaximum))
         case 15: self = .untrusted(try reader.readPrintable("reason", max: Self.textMaximum))
         case 16: self = .wrongPin(expected: try reader.readPins(), found: try reader.readPins())
+        case 17: self = .notAttested(try reader.readPrintable("reason", max: Self.textMaximum))
         default: self = .failed("")
         }
     }

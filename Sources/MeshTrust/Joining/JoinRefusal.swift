@@ -17,6 +17,8 @@ public enum JoinRefusal: Error, Hashable, Sendable {
     case tokenForOther(TokenSubject, presented: TokenSubject)
     /// The proof fails: another secret, or other ends of the connection than the two of the token.
     case notProven
+    /// The platform's token doesn't make the node that asks; a sentence without the token.
+    case notAttested(String)
 
     // The other side.
     /// The other side's root isn't the one in the token.
@@ -58,6 +60,8 @@ extension JoinRefusal: CustomStringConvertible {
             "the token is for \(subject), not for \(presented): make one for the latter"
         case .notProven:
             "the token doesn't prove itself on this connection: it was altered, or somebody stands between; connect directly and make a new one"
+        case .notAttested(let reason):
+            "this node's service account doesn't get it a certificate: \(reason)"
         case .wrongPin(let expected, let found):
             "the cluster at this address has root \(pins(found)), the token names \(pins(expected)): check the address; if it is right, somebody stands between, or the root was replaced since"
         case .untrusted(let reason):

@@ -60,15 +60,23 @@ public struct NodeIntroduction: Sendable {
     ) throws(TrustError) -> [UInt8] {
         var ders: [[UInt8]] = []
         for certificate in chain { ders.append(try certificate.der()) }
+        return try JoinWelcome.answer(
+            digest, .node(chain: ders, bundle: bundle), now: now, signers: signers)
+    }
+}
+
+extension JoinWelcome {
+    /// The whole answer, with no statements.
+    static func answer(
+        _ request: [UInt8], _ body: Body, now: UInt64, signers: [StatementSigner]
+    ) throws(TrustError) -> [UInt8] {
         let welcome = try Signed(
-            JoinWelcome(
-                request: digest, issuedAt: now, body: .node(chain: ders, bundle: bundle)),
-            by: signers)
+            JoinWelcome(request: request, issuedAt: now, body: body), by: signers)
         return JoinResponse(.welcome(welcome, statements: [])).encoded
     }
 }
 
-private func certificateRequest(
+func certificateRequest(
     _ der: [UInt8]
 ) throws(JoinRefusal) -> CertificateSigningRequest {
     do throws(TrustError) { return try CertificateReader.request(der) } catch {
@@ -88,6 +96,37 @@ public struct NodeWelcome: Hashable, Sendable {
     public let bundle: TrustBundle
     /// Of the authority's clock.
     public let clock: ClockDifference
+
+    /// - Parameters:
+    ///   - pins: of roots that the node knew before it asked.
+    ///   - key: that the certificate was asked for.
+    init(
+        _ welcome: Signed<JoinWelcome>, of domain: TrustDomain, roots pins: [KeyPin],
+        node: String, cluster: ClusterID, key: KeyPin, now: UInt64, verify: StatementVerifier
+    ) throws(JoinRefusal) {
+        guard case .node(let ders, let bundle) = welcome.content.body
+        else { throw .malformed("a cluster's answer") }
+        guard bundle.trustDomain == domain
+        else { throw .untrusted("it is of \(bundle.trustDomain), not of \(domain)") }
+        let pinned = try bundle.pinned(pins)
+        do throws(TrustError) { try welcome.check(by: pinned, verify) } catch {
+            throw .untrusted("\(error)")
+        }
+        try checkClocks(joiner: now, introducer: welcome.content.issuedAt)
+        let chain: [Certificate]
+        do { chain = try ders.map { try Certificate(derEncoded: $0) } } catch {
+            throw .untrusted("its certificate can't be read")
+        }
+        guard let own = chain.first, KeyPin(of: own) == key,
+            let identity = CertificateNames(own).nodeIdentity(mesh: domain.mesh),
+            identity.domain == domain, identity.node == node
+        else { throw .untrusted("its certificate isn't for this node and its key") }
+        self.identity = identity
+        self.cluster = cluster
+        self.chain = chain
+        self.bundle = bundle
+        clock = ClockDifference(own: now, other: welcome.content.issuedAt)
+    }
 }
 
 /// The node's side. Keep its key before asking: the token is reserved for it.
@@ -130,25 +169,8 @@ public struct NodeJoiner: Sendable {
     ) throws(JoinRefusal) -> NodeWelcome {
         guard let request else { throw .malformed("an answer without a request") }
         let (welcome, _) = try JoinResponse(encoded: response).welcome(answering: request)
-        guard case .node(let ders, let bundle) = welcome.content.body
-        else { throw .malformed("a cluster's answer") }
-        guard bundle.trustDomain == token.issuer
-        else { throw .untrusted("it is of \(bundle.trustDomain), not of \(token.issuer)") }
-        let pinned = try bundle.pinned(token.pins)
-        do throws(TrustError) { try welcome.check(by: pinned, verify) } catch {
-            throw .untrusted("\(error)")
-        }
-        try checkClocks(joiner: now, introducer: welcome.content.issuedAt)
-        let chain: [Certificate]
-        do { chain = try ders.map { try Certificate(derEncoded: $0) } } catch {
-            throw .untrusted("its certificate can't be read")
-        }
-        guard let own = chain.first, KeyPin(of: own) == key,
-            let identity = CertificateNames(own).nodeIdentity(mesh: token.issuer.mesh),
-            identity.domain == token.issuer, identity.node == token.subject.name
-        else { throw .untrusted("its certificate isn't for this node and its key") }
-        return NodeWelcome(
-            identity: identity, cluster: token.subject.cluster, chain: chain, bundle: bundle,
-            clock: ClockDifference(own: now, other: welcome.content.issuedAt))
+        return try NodeWelcome(
+            welcome, of: token.issuer, roots: token.pins, node: token.subject.name,
+            cluster: token.subject.cluster, key: key, now: now, verify: verify)
     }
 }

@@ -11,10 +11,13 @@ public struct TryLimiter: Sendable {
     public static let triesInAll = 60
     public static let windowSeconds: UInt64 = 60
 
-    /// The newest last; no more than ``triesInAll``.
+    private let triesInAll: Int
+
+    /// The newest last; no more than `triesInAll`.
     private var tries: [(source: Prefix, at: UInt64)] = []
 
-    public init() {}
+    /// - Parameter triesInAll: from all addresses.
+    public init(triesInAll: Int = triesInAll) { self.triesInAll = triesInAll }
 
     /// Counts a try, before anything it brought is looked at.
     ///
@@ -25,7 +28,7 @@ public struct TryLimiter: Sendable {
         let network = Prefix(address: source, length: length) ?? Prefix(source)
         let own = tries.filter { $0.source == network }
         if own.count >= Self.triesPerSource { throw Self.refusal(own[0].at, now) }
-        if tries.count >= Self.triesInAll { throw Self.refusal(tries[0].at, now) }
+        if tries.count >= triesInAll { throw Self.refusal(tries[0].at, now) }
         tries.append((network, now))
     }
 

@@ -22,11 +22,21 @@ struct AgentArguments: ParsableArguments {
 
     static let standardFile = "/etc/weft/weftd.yaml"
 
+    @Flag(
+        help:
+            "Be the cluster's authority, which publisher.authority names, and no node: no datapath, no privileges."
+    )
+    var authority = false
+
     @OptionGroup var said: SaidOptions
 
     func run() async throws {
         let (file, said) = (config, said)
-        try await Agent.run { try said.layers(file) }
+        if authority {
+            try await Authority.run { try said.layers(file) }
+        } else {
+            try await Agent.run { try said.layers(file) }
+        }
     }
 }
 

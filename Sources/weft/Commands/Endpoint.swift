@@ -39,7 +39,7 @@ struct EndpointCommand: ParsableCommand {
         @Flag(help: "Only endpoints of this node.") var local = false
 
         func ask(_ client: AdminClient) async throws -> [EndpointStatus] {
-            try await client.endpoints().filter { !local || $0.isLocal }
+            try await client.endpoints(ofThisNode: local)
         }
 
         func render(_ endpoints: [EndpointStatus]) -> String { table(endpoints) }

@@ -13,13 +13,17 @@ extension LabCommand {
 
                   weft lab demo
                   weft lab demo --keep
+                  weft lab demo --kubernetes
                 """)
 
         @OptionGroup var options: Options
         @Flag(help: "Leave the lab up to play with.") var keep = false
 
+        @Flag(help: "Objects come from an API server in each cluster, which goes away, too.")
+        var kubernetes = false
+
         func run() async throws {
-            var demo = Demo(name: options.name) { Console.out("\($0)\n") }
+            var demo = Demo(name: options.name, hasServers: kubernetes) { Console.out("\($0)\n") }
             let broken = try await demo.run(keep: keep)
             guard broken.isEmpty else {
                 for sentence in broken { Console.error("A promise did not hold: \(sentence).\n") }

@@ -31,6 +31,7 @@ let modelTargets: [FuzzTarget] = [
     case .authority: try check(rest, as: AuthorityRecord.self)
     case .receipt: try check(rest, as: ReceiptRecord.self)
     case .policy: try check(rest, as: PolicyRecord.self)
+    case .member: try check(rest, as: MemberRecord.self)
     }
 }
 
@@ -70,6 +71,7 @@ private func check<Record: LedgerRecord>(_ bytes: [UInt8], as: Record.Type) thro
             ]),
         RelaySetRecord(generation: 7, relays: ["node-1", "node-3"]),
         DenyListRecord(sealed: [1, 2, 3]),
+        MemberRecord(name: "node-1", addresses: [address], zone: "a"),
         AuthorityRecord(bundle: "-", root: [1, 2], required: []),
         ReceiptRecord(
             node: "node-1", bundles: [ClusterID(rawValue: 2)!: 7], issuers: [[1], [2]],

@@ -371,7 +371,7 @@ struct weft_connection {
 	__u32 opener_ifindex;		/* host side of its veth pair; 0: remote */
 	__u32 replier_ifindex;
 	__u16 mtu;			/* of a packet to the remote side, bytes without Ethernet header */
-	__u16 pad1;
+	__be16 opening;			/* BEGAN_WITH_SYN: lower half of the SYN's sequence number */
 };
 WEFT_ASSERT_SIZE(struct weft_connection, 128);
 
