@@ -52,10 +52,10 @@ actor StateService: Service {
     private let departureFile: DurableFile
     let census: ConnectionCensus
     /// Set on nodes that hold the CA.
-    private let authority: AuthorityService?
+    let authority: AuthorityService?
     /// What the authority answered to this node's requests. One reader; only the newest waits.
     nonisolated let certificates: AsyncStream<Message.CertificateAnswer>
-    private let certificateAnswers: AsyncStream<Message.CertificateAnswer>.Continuation
+    let certificateAnswers: AsyncStream<Message.CertificateAnswer>.Continuation
     /// What the home answered about this node's own authority. One reader; only the newest waits.
     nonisolated let authorityCertificates: AsyncStream<Message.CertificateAnswer>
     private let authorityAnswers: AsyncStream<Message.CertificateAnswer>.Continuation
@@ -79,7 +79,7 @@ actor StateService: Service {
     private let first: [StateEffect]
     private(set) var manifests = FolderSnapshot()
     /// What the API server says of this node's pods; nil while nothing is known of them.
-    private(set) var pods: [ObjectName: PodManifest]?
+    var pods: [ObjectName: PodManifest]?
     private(set) var hasReadFolder = false
     private(set) var linkViews: [LinkID: LinkView] = [:]
     /// The latest refusal by the peer's name, or by its address if it proved none.
@@ -171,69 +171,6 @@ actor StateService: Service {
                 folder: manifests, pods: pods, endpoints: ownEndpoints, at: .bootNow,
                 realTime: realTimeNanoseconds(), into: &effects)
         }
-    }
-
-    // MARK: The API server's objects
-
-    var wantsObjects: Bool { core.wantsObjects(at: .bootNow) }
-
-    var wantsNodes: Bool { core.wantsNodes }
-
-    /// Whether this node speaks for its cluster now.
-    var isPublisher: Bool { core.isOpen }
-
-    func setNodes(_ nodes: [String: MemberRecord]) {
-        step { core, effects in core.setSeeds(nodes, into: &effects) }
-    }
-
-    func setPods(_ pods: [ObjectName: PodManifest]) {
-        self.pods = pods
-        endpointsChanged()
-    }
-
-    func setObjects(_ changes: [RecordKey: [UInt8]?]) {
-        step { core, effects in core.setObjects(changes, at: .bootNow, into: &effects) }
-    }
-
-    /// Who exports services, in the order of `names`; empty while this node doesn't publish.
-    func exporters(of names: [ObjectName]) -> [[ServiceExporter]] {
-        guard core.isOpen else { return [] }
-        let clusters = core.store.read { $0.clusters.rows }
-        let clusterNames = Dictionary(uniqueKeysWithValues: clusters.map { ($0.id, $0.name) })
-        return names.map { name in
-            core.tables.merged.services(named: name).compactMap { cluster, record in
-                clusterNames[cluster].map { ServiceExporter(cluster: $0, record: record) }
-            }
-        }
-    }
-
-    /// What the mesh exports, as this cluster's API server shall show it; nil while this node doesn't
-    /// publish.
-    ///
-    /// - Parameter addresses: of the services that stand for imports here.
-    func imports(addresses: [ObjectName: [Address]]) -> [ImportedService]? {
-        guard core.isOpen, core.isComplete else { return nil }
-        let merged = core.tables.merged
-        let names = merged.exportedServices
-        let clusters = core.store.read { $0.clusters.rows }
-        let clusterNames = Dictionary(uniqueKeysWithValues: clusters.map { ($0.id, $0.name) })
-        return zip(names, exporters(of: names)).compactMap { name, exporters in
-            guard let exported = ExportedService(exporters) else { return nil }
-            // Endpoints of a service with addresses need no objects: the datapath has them.
-            let slices = exported.isHeadless ? merged.slices(named: name) : [:]
-            return ImportedService(
-                service: name, exported: exported,
-                addresses: addresses[ImportPlan.derivedName(of: name)] ?? [],
-                slices: slices.sorted { $0.key < $1.key }.flatMap { cluster, slices in
-                    guard let owner = clusterNames[cluster], exported.clusters.contains(owner)
-                    else { return [ImportedSlice]() }
-                    return slices.map { ImportedSlice(cluster: owner, record: $0) }
-                })
-        }
-    }
-
-    func dropObjects() {
-        step { core, effects in core.dropObjects(into: &effects) }
     }
 
     /// These are the peers from now on. Their certificates are in use already.
@@ -373,54 +310,6 @@ actor StateService: Service {
             guard now >= nextSaving else { continue }
             nextSaving = now + .seconds(1)
             keepJournal(at: now)
-        }
-    }
-
-    // MARK: Certificates
-
-    /// Asks the authority to certify a key; ``certificates`` or, about another authority,
-    /// ``authorityCertificates`` has the answer.
-    ///
-    /// - Parameter attempt: another number asks another one of several that hold the CA.
-    /// - Returns: false if nobody can be asked.
-    func requestCertificate(
-        _ purpose: Message.CertificatePurpose = .node, _ request: [UInt8], attempt: Int
-    ) -> Bool {
-        if let authority, authority.present != nil, purpose == .node {
-            certificateAnswers.yield(
-                answer(purpose, request, of: core.configuration.node, authority))
-            return true
-        }
-        var isAsked = false
-        step { core, effects in
-            isAsked = core.requestCertificate(purpose, request, attempt: attempt, into: &effects)
-        }
-        return isAsked
-    }
-
-    private func certify(
-        _ purpose: Message.CertificatePurpose, _ request: [UInt8], of node: NodeID,
-        over link: LinkID
-    ) {
-        guard let authority,
-            purpose == .node || core.configuration.publisher.candidates.contains(node.name)
-        else { return note(.outOfTurn(from: node, "certificate request")) }
-        links.send(
-            Message.certificate(purpose, answer(purpose, request, of: node, authority)).encoded,
-            on: link)
-    }
-
-    private func answer(
-        _ purpose: Message.CertificatePurpose, _ request: [UInt8], of node: NodeID,
-        _ authority: AuthorityService
-    ) -> Message.CertificateAnswer {
-        do {
-            return switch purpose {
-            case .node: .issued(try authority.certify(node: node.name, request: request))
-            case .authority: .issued(try authority.certifyDelegate(node: node.name, request))
-            }
-        } catch {
-            return .refused("\(error)")
         }
     }
 

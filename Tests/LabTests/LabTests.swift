@@ -58,8 +58,10 @@ import Testing
                 from: "alpha/client", "http://10.201.0.10/",
                 ["--interval", "5ms", "--talkers", "4", "--idlers", "6"])
             for cluster in ["alpha", "beta", "gamma"] {
-                _ = try await load.await("an idler served by \(cluster)", atMost: .seconds(10)) {
-                    $0.cluster == cluster
+                for kind in [LoadRecord.Kind.idle, .request] {
+                    _ = try await load.await("\(kind) at \(cluster)", atMost: .seconds(10)) {
+                        $0.kind == kind && $0.cluster == cluster
+                    }
                 }
             }
             let idlers = try load.records().filter { $0.kind == .idle && $0.cluster == "beta" }

@@ -134,14 +134,14 @@ struct DenialTests {
         let client = try b.connect(to: port, ["-sess_out", b.session])
         try client.write(.hello, hello)
         let link = try await a.link(to: "b")
-        try await eventually("the server gave no ticket") { b.hasTicket }
+        try await eventually("the server gave no ticket") { try b.takeTicket() }
 
         denied.deny("b")
         try a.service.judgeAgain()
         #expect(try await a.down(link.id) == .denied)
 
         // The new context doesn't know the ticket: OpenSSL has to show its certificate.
-        let resumed = try b.connect(to: port, ["-sess_in", b.session])
+        let resumed = try b.connect(to: port, ["-sess_in", b.ticket])
         try resumed.write(.hello, hello)
         _ = try await a.refusal(Self.isDenial)
         #expect(a.counters[.unverifiedSession] == 0)

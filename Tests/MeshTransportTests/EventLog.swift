@@ -65,10 +65,10 @@ final class EventLog<Event: Sendable>: Sendable {
 /// Waits until `condition` holds, for values that announce nothing.
 func eventually(
     _ what: Comment, within deadline: Duration = .seconds(10),
-    sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool
+    sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + deadline
-    while !condition() {
+    while try !condition() {
         try #require(ContinuousClock.now < end, what, sourceLocation: sourceLocation)
         try await Task.sleep(for: .milliseconds(1))  // between two looks
     }

@@ -54,9 +54,20 @@ final class OpenSSLNode {
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     private var issuers: String { "\(folder)/issuers.pem" }
-    /// Where a session is written to and read from.
+    /// Where a client writes its session to, anew for each of a server's two tickets.
     var session: String { "\(folder)/session" }
-    var hasTicket: Bool { FileManager.default.contents(atPath: session)?.isEmpty == false }
+    /// Where `takeTicket` leaves it.
+    var ticket: String { "\(folder)/ticket" }
+
+    /// False as long as the client hasn't written one whole.
+    func takeTicket() throws -> Bool {
+        guard let written = FileManager.default.contents(atPath: session),
+            String(decoding: written, as: UTF8.self)
+                .hasSuffix("-----END SSL SESSION PARAMETERS-----\n")
+        else { return false }
+        try written.write(to: URL(fileURLWithPath: ticket))
+        return true
+    }
 
     func connect(to port: UInt16, _ options: [String]) throws -> OpenSSLClient {
         try OpenSSLClient(

@@ -18,11 +18,11 @@ struct ResumptionTests {
         var client: OpenSSLClient? = try b.connect(to: port, ["-sess_out", b.session])
         try client?.write(.hello, hello)
         let link = try await a.link(to: "b")
-        try await eventually("the server gave no ticket") { b.hasTicket }
+        try await eventually("the server gave no ticket") { try b.takeTicket() }
         client = nil
         #expect(try await a.down(link.id) == .closedByPeer)
 
-        let resumed = try b.connect(to: port, ["-sess_in", b.session])
+        let resumed = try b.connect(to: port, ["-sess_in", b.ticket])
         try resumed.write(.hello, hello)
         _ = try await a.refusal { $0 == .unverifiedSession }
         #expect(a.counters[.unverifiedSession] == 1)
@@ -30,7 +30,7 @@ struct ResumptionTests {
 
         // New certificates or bundles mean a new context, which doesn't know the ticket.
         try a.service.reload(mesh.security(east, "a"))
-        let verified = try b.connect(to: port, ["-sess_in", b.session])
+        let verified = try b.connect(to: port, ["-sess_in", b.ticket])
         try verified.write(.hello, hello)
         _ = try await a.link(to: "b", after: link.id)
     }

@@ -10,8 +10,6 @@ import MeshLease
 import MeshModel
 import MeshTrust
 import ServiceLifecycle
-import Synchronization
-import UnixSignals
 import X509
 
 /// The authority of a cluster apart from its nodes: `weftd --authority`. Puts the agent's parts together
@@ -51,7 +49,7 @@ public enum Authority {
         let acquired = try await untilSignal {
             try await leadership.acquire { try await prepare(configuration, vault, log) }
         }
-        guard let (keeper, trust) = acquired else {
+        guard let (keeper, (trust, peers)) = acquired else {
             kubernetes.close()
             return false
         }
@@ -65,7 +63,6 @@ public enum Authority {
                     podPrefixes: [], stateFile: configuration.paths.state + "/endpoints.json")),
             kubernetes: kubernetes,
             lead: AgentGround.Lead(keeper: keeper, vault: vault, roots: roots, lost: lost))
-        let peers = PeerFolder(folder: configuration.paths.peers, own: configuration)
         let (file, said) = (layers.file, layers.settings)
         try await Agent.serve(
             configuration, peers, trust, ground,
@@ -86,7 +83,7 @@ public enum Authority {
     /// certifies this process.
     private static func prepare(
         _ configuration: AgentConfiguration, _ vault: AuthorityVault, _ log: Logger
-    ) async throws -> TrustMaterial {
+    ) async throws -> (TrustMaterial, PeerFolder) {
         for folder in [
             configuration.paths.state, configuration.paths.peers, configuration.paths.manifests,
             configuration.paths.run,
@@ -116,11 +113,8 @@ public enum Authority {
         let own = try NodeCredentials.issue(node: configuration.node.name, by: authority)
         try record(own.chain[0], of: .identity(own.identity.spiffeID), in: folder)
         try own.save(in: configuration.paths.trust)
-        return try TrustMaterial(
-            configuration,
-            peers: PeerFolder(
-                folder: configuration.paths.peers, own: configuration
-            ).peers)
+        let peers = PeerFolder(folder: configuration.paths.peers, own: configuration)
+        return (try TrustMaterial(configuration, peers: peers.peers), peers)
     }
 }
 
@@ -134,31 +128,5 @@ extension Authority {
                 .issue, .granted, by: .agent, subject: subject, certificate: certificate,
                 reason: "this replica is the authority")
         ])
-    }
-}
-
-/// Set when an authority gives up its place.
-final class LostFlag: Sendable {
-    private let value = Atomic(false)
-
-    var isSet: Bool { value.load(ordering: .acquiring) }
-    func set() { value.store(true, ordering: .releasing) }
-}
-
-/// Does `body`, unless SIGTERM or SIGINT comes first: process 1 of a container ignores those that it
-/// doesn't ask for.
-///
-/// - Returns: nil after a signal; `body` was cancelled.
-func untilSignal<Result: Sendable>(
-    _ body: @escaping @Sendable () async throws -> Result
-) async throws -> Result? {
-    try await withThrowingTaskGroup(of: Result?.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { break }
-            return nil
-        }
-        defer { group.cancelAll() }
-        return try await group.next() ?? nil
     }
 }

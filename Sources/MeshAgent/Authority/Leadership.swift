@@ -4,6 +4,7 @@ import Logging
 import MeshLease
 import MeshModel
 import ServiceLifecycle
+import Synchronization
 
 /// Waits for the publisher's lease, and keeps it while the authority gets ready.
 struct Leadership: Sendable {
@@ -121,4 +122,12 @@ struct LeadershipWatch: Service, CustomStringConvertible {
             }
         }
     }
+}
+
+/// Set when an authority gives up its place.
+final class LostFlag: Sendable {
+    private let value = Atomic(false)
+
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
 }
