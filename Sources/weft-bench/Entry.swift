@@ -30,6 +30,7 @@ struct Bench: AsyncParsableCommand {
             LedgerBenchmark.self, HealthBenchmark.self, SoakBenchmark.self, TrustBenchmark.self,
             PolicyBenchmark.self, OperatorsBenchmark.self, KubernetesBenchmark.self,
             AnswerCommand.self, AskCommand.self, KubernetesWriteCommand.self,
+            RelayPeersCommand.self,
         ])
 }
 

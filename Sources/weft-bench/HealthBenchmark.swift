@@ -51,12 +51,13 @@ struct HealthBenchmark: AsyncParsableCommand {
     var members: Int?
     @Option(
         help: ArgumentHelp(
-            "With --simulated: only what so many clusters cost a relay.", valueName: "count"))
+            "Only what so many clusters cost a relay; with --simulated its paths and verdicts alone.",
+            valueName: "count"))
     var clusters: Int?
 
     func validate() throws {
-        if let clusters, !simulated || !(20...4000).contains(clusters) {
-            throw ValidationError("--clusters needs --simulated and 20 to 4000")
+        if let clusters, !(20...4000).contains(clusters) {
+            throw ValidationError("--clusters takes 20 to 4000")
         }
         if let members, !simulated || members < 4 {
             throw ValidationError("--members needs --simulated and at least 4")
@@ -74,6 +75,7 @@ struct HealthBenchmark: AsyncParsableCommand {
             return
         }
         let weft = try options.product()
+        if let clusters { return try await RelayCost(weft: weft, clusters: clusters).run() }
         let impair = try fileContents(Self.impairObject())
         let count = rounds ?? (options.quick ? 3 : 30)
         var isMeasured = only != nil

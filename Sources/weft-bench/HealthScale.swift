@@ -6,8 +6,7 @@ import MeshReachability
 import MeshSimulation
 
 /// What a relay's cores cost with many clusters, of which few are in use: processor time of the path monitor and
-/// the verdict engine alone, and the bytes of its beats. Sealing, opening and system calls come on top; they are
-/// measured with few clusters, in `health.idle`.
+/// the verdict engine alone, and the bytes of its beats. ``RelayCost`` measures a whole agent.
 struct HealthScale {
     private enum Event {
         case wake

@@ -9,25 +9,46 @@ import MeshReplication
 import MeshTrust
 
 /// Many clusters as one node holds them: a peer's file, an authority and a signed ledger each. Nobody
-/// runs there; an agent that starts finds their state on its disk.
+/// runs there unless somebody is put there; an agent that starts finds their state on its disk.
 struct LargeMesh {
-    /// Global services that each cluster has, so many clusters each.
-    private static let services = 200
+    /// Of the clusters' nodes. No route leads there but to who is put there: 198.18.0.0/15 is for
+    /// benchmarks.
+    static let underlay = Address(ipv4: 0xc612_0000)
+    static let underlayLength: UInt8 = 16
+    /// The lab's.
+    static let (statePort, healthPort): (UInt16, UInt16) = (4790, 4791)
 
     let clusters: Int
     /// Of each.
     let endpoints: Int
+    /// Global services that the clusters have, one each.
+    var services = 200
+    /// Of those, how many the node's cluster has as well: the others' clusters aren't in use.
+    var shared = 200
 
     /// Endpoints of all.
     var count: Int { clusters * endpoints }
 
-    /// - Parameter node: its agent doesn't run.
-    func write(for node: LabPlan.Node, in lab: Lab) throws {
+    /// The only node of the cluster with this number, counted from 0.
+    static func node(_ number: Int) throws -> NodeID {
+        guard let id = ClusterID(rawValue: UInt16(number + 2)),
+            let node = NodeID(cluster: id, name: "c\(id)-1")
+        else { throw LabError(.failed, "there is no cluster \(number)") }
+        return node
+    }
+
+    static func address(_ number: Int) -> Address { underlay.advanced(by: UInt64(number) + 1) }
+
+    /// - Parameters:
+    ///   - node: its agent doesn't run.
+    ///   - keys: the folder that gets the credentials of each cluster's node, in one of its name; nil
+    ///     keeps none.
+    func write(for node: LabPlan.Node, in lab: Lab, keys: String? = nil) throws {
         let manifests = lab.plan.manifestFolder(of: node)
         let folder = "\(manifests)/.."
         let own = try lab.plan.cluster(named: "alpha")
         try StagedFile(
-            ManifestText.services(Self.services, in: own, hasBackends: false),
+            ManifestText.services(shared, in: own, hasBackends: false),
             for: "\(manifests)/many.yaml"
         ).place()
         let authorities = "\(folder)/authorities"
@@ -40,8 +61,10 @@ struct LargeMesh {
         }
         let journal = try Journal.open("\(folder)/state/replicas.db", durability: .normal).journal
         for number in 0..<clusters {
+            let node = try Self.node(number)
             let cluster = try LedgerCluster(
-                UInt16(number + 2), of: lab.plan.mesh, folder: authorities)
+                node.cluster.rawValue, of: lab.plan.mesh, node: node.name, folder: authorities)
+            if let keys { try cluster.credentials.save(in: "\(keys)/\(node.name)") }
             let checkpoint = try ledger(of: cluster, number)
             try journal.write(
                 JournalTransaction(
@@ -67,12 +90,10 @@ struct LargeMesh {
 
     private func peer(_ cluster: LedgerCluster, _ number: Int) throws -> String {
         let bundle = try cluster.authority.bundle.pem().replacing("\n", with: "\\n")
-        // TEST-NET-2 and -3: no route leads there.
-        let relay = Address(ipv4: 0xc633_6400 + UInt32(number % 250) + 1)
         return """
             name: \(cluster.name)
             id: \(cluster.id)
-            addresses: ["\(relay):\(4790 + number / 250)"]
+            addresses: ["\(Self.address(number)):\(Self.statePort)"]
             bundle: "\(bundle)"
             charter:
               podPrefixes: ["\(prefix(number))/22"]
@@ -99,13 +120,13 @@ struct LargeMesh {
     private func records(of cluster: LedgerCluster, _ number: Int) throws -> [LedgerChange] {
         let base = prefix(number)
         guard let network = Prefix("\(base)/22") else { throw LabError(.failed, "no prefix") }
-        let node = "\(cluster.name)-1"
-        let service = "s\(number % Self.services + 1)"
+        let node = try Self.node(number).name
+        let service = "s\(number % services + 1)"
         var changes: [LedgerChange] = [
             .put(
                 NodeRecord(
                     name: node,
-                    outerAddresses: [Address(ipv4: 0xc612_0000 + UInt32(number) + 1)],
+                    outerAddresses: [Self.address(number)],
                     podPrefixes: [network], zone: "", isRelay: true)),
             .put(
                 ServiceRecord(

@@ -20,13 +20,15 @@ struct LedgerCluster: Sendable {
     let authority: CertificateAuthority
     let credentials: NodeCredentials
 
-    init(_ number: UInt16, of mesh: String = mesh, folder: String) throws {
+    init(
+        _ number: UInt16, of mesh: String = mesh, node: String = "n", folder: String
+    ) throws {
         guard let id = ClusterID(rawValue: number), let name = ClusterName(rawValue: "c\(number)")
         else { throw LabError(.failed, "\(number) is no cluster") }
         self.id = id
         authority = try CertificateAuthority.create(
             cluster: name, mesh: mesh, in: "\(folder)/c\(number)")
-        credentials = try NodeCredentials.issue(node: "n", by: authority)
+        credentials = try NodeCredentials.issue(node: node, by: authority)
     }
 
     var name: ClusterName { credentials.identity.cluster }

@@ -101,7 +101,10 @@ public final class APIServerDouble: Sendable {
     }
 
     /// Serves until cancelled.
-    public func run() async throws {
+    ///
+    /// - Parameter listening: told of the port as soon as it is open.
+    public func run(_ listening: @escaping @Sendable (_ port: Int) -> Void = { _ in }) async throws
+    {
         let builder: HTTPServerBuilder =
             try configuration.tls.map { try .http2Upgrade(tlsConfiguration: $0) } ?? .http1()
         let server = try builder.buildServer(
@@ -111,7 +114,9 @@ public final class APIServerDouble: Sendable {
         ) { [self] request, writer, channel in
             try await respond(to: request, writer, channel)
         } onServerRunning: { [self] channel in
-            shared.withLock { $0.port = channel.localAddress?.port }
+            guard let port = channel.localAddress?.port else { return }
+            shared.withLock { $0.port = port }
+            listening(port)
         }
         try await withThrowingTaskGroup { group in
             group.addTask { try await server.run() }

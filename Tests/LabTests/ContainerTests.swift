@@ -10,30 +10,8 @@ import Testing
 
 /// Debian's containerd, runc and plugins, as they are.
 @Suite(.tags(.lab), .serialized) struct ContainerTests {
-    /// A node for containers, another one with a server, and a cluster with a service.
-    private static let file = LabFile(
-        mesh: nil,
-        clusters: [
-            LabFile.Cluster(
-                name: "alpha", id: 1, nodes: .count(2),
-                endpoints: [
-                    LabFile.Endpoint(
-                        name: "client", namespace: "demo", node: "alpha-2",
-                        labels: ["app": "client"])
-                ]),
-            LabFile.Cluster(
-                name: "beta", id: 2, nodes: .count(1),
-                endpoints: [
-                    LabFile.Endpoint(
-                        name: "web-1", namespace: "demo", labels: ["app": "web"],
-                        command: ["weft", "lab", "serve", "--port", "8080"])
-                ]),
-        ],
-        services: [
-            LabFile.Service(
-                name: "web", namespace: "demo", selector: ["app": "web"],
-                ports: [LabFile.Port(name: "http", port: 80, targetPort: 8080)])
-        ])
+    /// The first node is for containers.
+    private static let file = LabFile.web(clients: ["client": "alpha-2"])
 
     private static let services = ["10.201.0.10", "fd00:201::a"]
 

@@ -27,22 +27,17 @@ func eventually(
     throw Late()
 }
 
-/// Serves a double while `body` runs.
+/// Serves a double to the authority while `body` runs.
 func withServer(
     _ state: DoubleState, _ body: (APIServerDouble, KubernetesClient) async throws -> Void
 ) async throws {
-    var logger = Logger(label: "double")
-    logger.logLevel = .critical
-    let server = APIServerDouble(state, logger: logger)
-    let running = Task { try await server.run() }
-    defer { running.cancel() }
-    try await eventually { server.port != nil }
-    let client = try KubernetesClient(
-        KubernetesConfiguration(
-            server: "http://127.0.0.1:\(server.port ?? 0)", authorities: nil,
-            credentials: .token(AttestationFixture.authorityToken)))
-    defer { client.close() }
-    try await body(server, client)
+    try await APIServerDouble.serve(state) { server, configuration in
+        var configuration = configuration
+        configuration.credentials = .token(AttestationFixture.authorityToken)
+        let client = try KubernetesClient(configuration)
+        defer { client.close() }
+        try await body(server, client)
+    }
 }
 
 /// A home with an API server, and nodes with tokens, on loopback.

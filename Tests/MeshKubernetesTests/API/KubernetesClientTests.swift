@@ -25,7 +25,7 @@ struct KubernetesClientTests {
         arguments: [false, true])
     func objects(isSecure: Bool) async throws {
         let certificate = isSecure ? try DoubleCertificate() : nil
-        try await withServer(tls: certificate) { server, configuration in
+        try await APIServerDouble.serve(tls: certificate) { server, configuration in
             let client = try KubernetesClient(configuration)
             defer { client.close() }
             let body = pod("web").bytes
@@ -55,7 +55,7 @@ struct KubernetesClientTests {
         "applying takes fields, gives up those that aren't named again, and finds others' hands on them"
     )
     func applying() async throws {
-        try await withServer { server, configuration in
+        try await APIServerDouble.serve { server, configuration in
             let client = try KubernetesClient(configuration)
             defer { client.close() }
             let path = ObjectPath(.endpointSlices, namespace: "shop", name: "imported")
@@ -93,7 +93,7 @@ struct KubernetesClientTests {
     func tokens() async throws {
         var state = DoubleState()
         state.admit(DoubleUser("agent", rules: [.init(["get"], ["pods"])]), token: "first")
-        try await withServer(state) { server, configuration in
+        try await APIServerDouble.serve(state) { server, configuration in
             let folder = TemporaryFolder()
             folder.write("token", "first")
             var configuration = configuration
@@ -114,7 +114,7 @@ struct KubernetesClientTests {
 
     @Test("what may be repeated is repeated, with the pauses that the server wants; a POST isn't")
     func retries() async throws {
-        try await withServer { server, configuration in
+        try await APIServerDouble.serve { server, configuration in
             let client = try KubernetesClient(configuration)
             defer { client.close() }
             server.inject(.throttle(seconds: 0))
@@ -133,7 +133,7 @@ struct KubernetesClientTests {
 
     @Test("a certificate that nobody vouches for, and a server that isn't there, are no answers")
     func strangers() async throws {
-        try await withServer(tls: try DoubleCertificate()) { server, configuration in
+        try await APIServerDouble.serve(tls: try DoubleCertificate()) { server, configuration in
             var other = configuration
             other.authorities = .inline(Array(try DoubleCertificate().pem.utf8))
             let client = try KubernetesClient(other)
@@ -155,7 +155,7 @@ struct KubernetesClientTests {
 
     @Test("a half-open connection is given up with the request that notices, and not used again")
     func halfOpen() async throws {
-        try await withServer(tls: try DoubleCertificate()) { server, configuration in
+        try await APIServerDouble.serve(tls: try DoubleCertificate()) { server, configuration in
             let client = try KubernetesClient(
                 configuration, answerTimeout: .seconds(1), readTimeout: .milliseconds(500))
             defer { client.close() }
@@ -170,7 +170,7 @@ struct KubernetesClientTests {
 
     @Test("an answer is unpacked up to a page, and no further")
     func compression() async throws {
-        try await withServer { server, configuration in
+        try await APIServerDouble.serve { server, configuration in
             let client = try KubernetesClient(configuration)
             defer { client.close() }
             let list = #"{"kind":"PodList","metadata":{"resourceVersion":"7"},"items":[]}"#

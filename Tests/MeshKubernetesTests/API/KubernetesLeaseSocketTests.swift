@@ -10,7 +10,7 @@ import Testing
 struct KubernetesLeaseSocketTests {
     @Test("a record is replaced only by whoever knows its version, and a deleted one is nobody's")
     func swapping() async throws {
-        try await withServer { server, configuration in
+        try await APIServerDouble.serve { server, configuration in
             let client = try KubernetesClient(configuration)
             defer { client.close() }
             let store = KubernetesLeaseStore(client: client, namespace: "kube-system")

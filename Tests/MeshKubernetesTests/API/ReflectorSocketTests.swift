@@ -43,7 +43,9 @@ struct ReflectorSocketTests {
         let certificate = streaming ? try DoubleCertificate() : nil
         var state = DoubleState()
         for index in 0..<20 { state.put(.pods, pod("pod-\(index)")) }
-        try await withServer(state, tls: certificate, bookmarkInterval: .milliseconds(200)) {
+        try await APIServerDouble.serve(
+            state, tls: certificate, bookmarkInterval: .milliseconds(200)
+        ) {
             server, configuration in
             try await reflecting(
                 ObjectSelection(.pods), configuration, streaming: streaming
@@ -91,7 +93,7 @@ struct ReflectorSocketTests {
         for index in 0..<30 {
             state.put(.pods, pod("pod-\(index)", node: "node-\(index % 2)"))
         }
-        try await withServer(state) { server, configuration in
+        try await APIServerDouble.serve(state) { server, configuration in
             let selection = ObjectSelection(.pods, fieldSelector: "spec.nodeName=node-1")
             try await reflecting(selection, configuration, streaming: false) { consumer in
                 try await eventually { consumer.value.objects.count == 15 }
@@ -114,7 +116,7 @@ struct ReflectorSocketTests {
         var state = DoubleState()
         state.offersStreaming = false
         state.put(.pods, pod("pod"))
-        try await withServer(state) { server, configuration in
+        try await APIServerDouble.serve(state) { server, configuration in
             try await reflecting(
                 ObjectSelection(.serviceExports("v1beta1"), isOptional: true), configuration,
                 streaming: true
@@ -135,7 +137,7 @@ struct ReflectorSocketTests {
         var state = DoubleState()
         state.put(.pods, pod("pod"))
         state.sendsBookmarks = false
-        try await withServer(state) { server, configuration in
+        try await APIServerDouble.serve(state) { server, configuration in
             server.inject(.hang, into: .watches)
             try await reflecting(ObjectSelection(.pods), configuration, streaming: false) {
                 consumer in
