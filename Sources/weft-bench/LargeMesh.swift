@@ -64,7 +64,11 @@ struct LargeMesh {
             let node = try Self.node(number)
             let cluster = try LedgerCluster(
                 node.cluster.rawValue, of: lab.plan.mesh, node: node.name, folder: authorities)
-            if let keys { try cluster.credentials.save(in: "\(keys)/\(node.name)") }
+            if let keys {
+                try FileManager.default.createDirectory(
+                    atPath: keys, withIntermediateDirectories: true)
+                try cluster.credentials.save(in: "\(keys)/\(node.name)")
+            }
             let checkpoint = try ledger(of: cluster, number)
             try journal.write(
                 JournalTransaction(
