@@ -21,13 +21,13 @@ extension HealthService {
             return
         }
         apply(liveness.hear(arrival.peer, at: arrival.arrival))
+        let words = beat.testimonies.compactMap { testimony in
+            names[testimony.nameHash].map { ($0, testimony.isHeard) }
+        }
         gossip { effects in
-            for testimony in beat.testimonies {
-                guard let name = names[testimony.nameHash] else { continue }
-                membership.testify(
-                    about: name, isHeard: testimony.isHeard, by: arrival.peer, at: .monotonicNow,
-                    into: &effects)
-            }
+            // None is a word, too: of whom it no longer speaks, it no longer vouches for.
+            membership.testify(
+                Dictionary(words) { $0 || $1 }, by: arrival.peer, at: .monotonicNow, into: &effects)
         }
         act { effects, _ in
             monitor.receive(

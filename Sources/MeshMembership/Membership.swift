@@ -117,7 +117,7 @@ public struct Membership: Sendable {
         for name in names.sorted() where slots[name] == nil && Self.isUsable(name) {
             add(name, at: moment)
         }
-        self.witnesses.configure(witnesses) { slots[$0] != nil }
+        self.witnesses.configure(witnesses)
         if nextProbe == nil { begin(at: moment) }
         finish(moment)
     }
@@ -166,24 +166,27 @@ public struct Membership: Sendable {
     /// Whether what this member had to say has been told often enough.
     public var hasToldAll: Bool { queue.isEmpty || audience.isEmpty }
 
-    /// What a relay of another cluster says of the heartbeats it gets from a member, this one
-    /// included. It may hold back a death or hasten one; it never suffices for one.
+    /// What a relay of another cluster says of the heartbeats it gets from members, this one included.
+    /// It may hold back a death or hasten one; it never suffices for one.
     ///
-    /// - Parameter isHeard: they arrive, with fresh echoes.
+    /// - Parameter words: names, and whether their beats arrive with fresh echoes. Takes the place of all
+    ///   that this witness said before: of whom it says nothing now, it no longer knows anything.
     public mutating func testify(
-        about name: String, isHeard: Bool, by witness: NodeID, at now: Instant,
+        _ words: [String: Bool], by witness: NodeID, at now: Instant,
         into effects: inout MembershipEffects
     ) {
         let moment = enter(at: now, into: &effects)
         defer { finish(moment) }
-        guard let slot = slots[name],
-            witnesses.testify(about: name, isHeard: isHeard, by: witness, at: moment.time)
-        else {
-            counters.strangeTestimonies += 1
+        let known = words.filter { slots[$0.key] != nil }
+        guard witnesses.testify(known, by: witness, at: moment.time) else {
+            counters.strangeTestimonies += UInt64(words.count)
             return
         }
+        counters.strangeTestimonies += UInt64(words.count - known.count)
         noteIsolation(at: moment, into: &effects)
-        if !isHeard, members[slot]?.state == .suspect { time(slot) }
+        for name in known.keys.sorted() where known[name] == false {
+            if let slot = slots[name], members[slot]?.state == .suspect { time(slot) }
+        }
     }
 
     // MARK: What it knows

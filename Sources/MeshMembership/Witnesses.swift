@@ -6,57 +6,53 @@ import OrderedCollections
 /// Relays of other clusters, and which of the own members they hear: evidence that small pools lack.
 /// A witness never accuses; it confirms, or vouches.
 struct Witnesses: Sendable {
+    /// All that a witness said last.
     private struct Testimony: Sendable {
-        let isHeard: Bool
+        /// Names of members, and whether they are heard.
+        let words: [String: Bool]
+        /// In own time.
         let at: Instant
     }
 
     private let lifetime: Duration
-    /// In own time, when each last testified.
-    private var heard: OrderedDictionary<NodeID, Instant?> = [:]
-    private var testimonies: OrderedDictionary<String, OrderedDictionary<NodeID, Testimony>> = [:]
+    private var testimonies: OrderedDictionary<NodeID, Testimony?> = [:]
 
     init(_ parameters: MembershipParameters) { lifetime = parameters.testimonyLifetime }
 
-    var isEmpty: Bool { heard.isEmpty }
+    var isEmpty: Bool { testimonies.isEmpty }
 
-    mutating func configure(_ witnesses: [NodeID], about names: (String) -> Bool) {
-        var after: OrderedDictionary<NodeID, Instant?> = [:]
+    mutating func configure(_ witnesses: [NodeID]) {
+        var after: OrderedDictionary<NodeID, Testimony?> = [:]
         for witness in witnesses.prefix(MembershipParameters.Limit.witnesses) {
-            after[witness] = .some(heard[witness] ?? nil)
+            after[witness] = .some(testimonies[witness] ?? nil)
         }
-        heard = after
-        testimonies.removeAll { !names($0.key) }
-        for index in testimonies.values.indices {
-            testimonies.values[index].removeAll { after.index(forKey: $0.key) == nil }
-        }
+        testimonies = after
     }
 
+    /// Of whom the witness says nothing now, it has said nothing.
+    ///
     /// - Returns: false if it is no configured witness.
     mutating func testify(
-        about name: String, isHeard: Bool, by witness: NodeID, at time: Instant
+        _ words: [String: Bool], by witness: NodeID, at time: Instant
     ) -> Bool {
-        guard heard.index(forKey: witness) != nil else { return false }
-        heard[witness] = .some(time)
-        testimonies[name, default: [:]][witness] = Testimony(isHeard: isHeard, at: time)
+        guard testimonies.index(forKey: witness) != nil else { return false }
+        testimonies[witness] = .some(Testimony(words: words, at: time))
         return true
     }
 
-    func isAnyPresent(at time: Instant) -> Bool {
-        heard.values.contains { $0.map { time - $0 <= lifetime } ?? false }
-    }
+    func isAnyPresent(at time: Instant) -> Bool { !fresh(at: time).isEmpty }
 
     func areHearing(_ name: String, at time: Instant) -> Bool {
-        fresh(name, at: time).contains { $0.isHeard }
+        fresh(at: time).contains { $0.words[name] == true }
     }
 
     /// How many don't hear it, and how many speak of it.
     func count(of name: String, at time: Instant) -> (deniers: Int, speakers: Int) {
-        let fresh = fresh(name, at: time)
-        return (fresh.count { !$0.isHeard }, fresh.count)
+        let words = fresh(at: time).compactMap { $0.words[name] }
+        return (words.count { !$0 }, words.count)
     }
 
-    private func fresh(_ name: String, at time: Instant) -> [Testimony] {
-        testimonies[name]?.values.filter { time - $0.at <= lifetime } ?? []
+    private func fresh(at time: Instant) -> [Testimony] {
+        testimonies.values.compactMap { $0 }.filter { time - $0.at <= lifetime }
     }
 }

@@ -58,9 +58,9 @@ struct Desk {
         perform(effects)
     }
 
-    mutating func testify(_ name: String, isHeard: Bool, by witness: NodeID) {
+    mutating func testify(_ words: [String: Bool], by witness: NodeID) {
         var effects = MembershipEffects()
-        core.testify(about: name, isHeard: isHeard, by: witness, at: now, into: &effects)
+        core.testify(words, by: witness, at: now, into: &effects)
         perform(effects)
     }
 

@@ -14,7 +14,7 @@ public struct MembershipWorld {
         case beatDue
         case beat(from: Int)
         case testimonyDue
-        case testimony(about: Int, isHeard: Bool, by: Int)
+        case testimony([String: Bool], by: Int)
         /// Of the world: holds a member up once more.
         case starve(Int, Starvation)
     }
@@ -133,10 +133,8 @@ public struct MembershipWorld {
             }
         case .datagram(let bytes, let from):
             nodes[id].core.receive(bytes, from: Self.name(from), at: now, into: &effects)
-        case .testimony(let about, let isHeard, let by):
-            nodes[id].core.testify(
-                about: Self.name(about), isHeard: isHeard, by: witness(by - size), at: now,
-                into: &effects)
+        case .testimony(let words, let by):
+            nodes[id].core.testify(words, by: witness(by - size), at: now, into: &effects)
         case .beatDue:
             for witness in 0..<witnesses {
                 simulation.send(.beat(from: id), from: id, to: size + witness)
@@ -157,14 +155,12 @@ public struct MembershipWorld {
     }
 
     private mutating func testify(_ id: Int) {
+        var words: [String: Bool] = [:]
         for about in members {
             guard let last = lastBeats[id - size][about] else { continue }
-            let isHeard = now - last <= Self.beatTimeout
-            for member in members {
-                simulation.send(
-                    .testimony(about: about, isHeard: isHeard, by: id), from: id, to: member)
-            }
+            words[Self.name(about)] = now - last <= Self.beatTimeout
         }
+        for member in members { simulation.send(.testimony(words, by: id), from: id, to: member) }
         simulation.schedule(.testimonyDue, for: id, at: now + Self.beatInterval)
     }
 
@@ -200,7 +196,11 @@ public struct MembershipWorld {
         changes.append(
             Change(
                 time: now, observer: id, subject: subject, change: change, isSubjectWell: isWell))
-        if change.to == .dead { deadIncarnations[id][subject] = change.incarnation }
+        if change.to == .dead {
+            deadIncarnations[id][subject] = change.incarnation
+            // Another takes its place as a relay: witnesses know no more of it.
+            for witness in lastBeats.indices { lastBeats[witness][subject] = nil }
+        }
         if change.to == .alive, let dead = deadIncarnations[id][subject],
             change.incarnation <= dead
         {
