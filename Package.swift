@@ -313,6 +313,8 @@ let package = Package(
                 "PolicyChurn",
                 .product(name: "Yams", package: "Yams"),
             ]),
-        tests("weftTests", ["weft", "MeshModel", "MeshAdmin", "MeshCNI", "MeshLab", arguments]),
+        tests(
+            "weftTests",
+            ["weft", "MeshModel", "MeshAdmin", "MeshAgent", "MeshCNI", "MeshLab", arguments]),
     ]
 )

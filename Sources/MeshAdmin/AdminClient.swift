@@ -214,7 +214,7 @@ extension AdminClient {
         } catch {
             throw AdminClientError.otherVersion(
                 agent: version(of: response), question: question(path),
-                reason: "its answer makes no sense here (\(error))")
+                reason: Self.sentence(error))
         }
     }
 
@@ -247,6 +247,9 @@ extension AdminClient {
             AdminClientError.unreachable(socket: socketPath, reason: sentence(error.errnoCode))
         case let error as HTTPClientError where Self.timeouts.contains(error):
             AdminClientError.timedOut(socket: socketPath, seconds: timeout.seconds)
+        case let error as HTTPParserError where error == .invalidEOFState:
+            AdminClientError.unreachable(
+                socket: socketPath, reason: "it went away in the middle of an answer")
         case is HTTPParserError:
             AdminClientError.notAnAgent(socket: socketPath, reason: "it doesn't speak HTTP")
         case let error as HTTPClientError where error == .remoteConnectionClosed:
@@ -265,10 +268,32 @@ extension AdminClient {
         }
     }
 
+    /// What an answer has that isn't understood.
+    private static func sentence(_ error: any Error) -> String {
+        func path(_ context: DecodingError.Context) -> String {
+            context.codingPath.map(\.stringValue).joined(separator: ".")
+        }
+        return switch error {
+        case DecodingError.keyNotFound(let key, _): "its answer has no '\(key.stringValue)'"
+        case DecodingError.typeMismatch(_, let context),
+            DecodingError.valueNotFound(_, let context):
+            "its answer has another kind of '\(path(context))'"
+        case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
+            "its answer has a '\(path(context))' that isn't known here"
+        default: "its answer makes no sense here"
+        }
+    }
+
+    private var isSocket: Bool {
+        var status = stat()
+        return stat(socketPath, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    }
+
     private func sentence(_ code: CInt) -> String {
         switch code {
         case ENOENT: "there is no such socket"
-        case ECONNREFUSED: "nobody listens there any more"
+        case ECONNREFUSED:
+            isSocket ? "nobody listens there any more" : "it is a file or folder, and no socket"
         default: String(cString: strerror(code))
         }
     }

@@ -57,7 +57,7 @@ extension AdminBridge {
         }
     }
 
-    private func state(of flags: ConnectionReading.Flags) -> ConnectionEntry.State {
+    func state(of flags: ConnectionReading.Flags) -> ConnectionEntry.State {
         if flags.contains(.reset) { return .reset }
         if flags.contains(.openerFinished) || flags.contains(.replierFinished) { return .closing }
         return flags.contains(.replied) ? .established : .opening

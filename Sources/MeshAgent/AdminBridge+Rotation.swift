@@ -8,7 +8,9 @@ import MeshTrust
 extension AdminBridge {
     func rotationStatus() async throws -> RotationStatus {
         guard let status = await status(of: try service()) else {
-            throw AdminFault(.notFound, "no key of this cluster's authority was ever replaced")
+            throw AdminFault(
+                .notFound, "no key of this cluster's authority was ever replaced",
+                hint: "weft ca rotate root, or intermediate, begins to")
         }
         return status
     }

@@ -152,7 +152,9 @@ extension AdminBridge {
         guard let status = try await clusters().first(where: { $0.name == cluster }),
             let id = ClusterID(rawValue: status.id)
         else {
-            throw AdminFault.unknownCluster(cluster, store.snapshot())
+            var fault = AdminFault.unknownCluster(cluster, store.snapshot())
+            fault.hint = "weft cluster list shows them; of a flow, name its destination, too"
+            throw fault
         }
         let history = await health.history.entries.filter { entry in
             entry.cluster == nil
@@ -178,8 +180,8 @@ extension AdminBridge {
         let there = try await nodes().filter { $0.cluster.name == cluster }
         guard let known = there.first(where: { $0.name == node }) else {
             throw AdminFault(
-                unknown: "node", node, among: there.map(\.name),
-                hint: "weft node list shows them")
+                unknown: "node", "\(cluster)/\(node)", among: there.map { "\(cluster)/\($0.name)" },
+                hint: "weft node list shows them; of a flow, name its destination, too")
         }
         return HealthStory(
             subject: "\(cluster)/\(node)", verdict: known.verdict,

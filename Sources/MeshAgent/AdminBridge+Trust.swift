@@ -91,7 +91,9 @@ extension AdminBridge {
             // As people copy them, with colons between the pairs.
             guard let bytes = [UInt8](hexadecimal: text.filter { $0 != ":" }), !bytes.isEmpty
             else {
-                throw AdminFault(.invalidRequest, "\(name) '\(text)' isn't hexadecimal")
+                throw AdminFault(
+                    .invalidRequest, "\(name) '\(text)' isn't hexadecimal",
+                    hint: "weft ca status and weft ca log show it as it is written")
             }
             return bytes
         }
@@ -110,7 +112,11 @@ extension AdminBridge {
             let number = Array(try bytes(serial, "serial").drop { $0 == 0 })
             guard (1...DenySubject.serialBytesMaximum).contains(number.count),
                 issuer.count <= DenySubject.keyIdentifierBytesMaximum
-            else { throw AdminFault(.invalidRequest, "no certificate has such a number") }
+            else {
+                throw AdminFault(
+                    .invalidRequest, "no certificate has the serial number \(serial)",
+                    hint: "weft ca log shows those that were issued")
+            }
             return .certificate(authority: issuer, serial: number)
         case (nil, let key?, nil, nil):
             let digest = try bytes(key, "key")
@@ -124,7 +130,11 @@ extension AdminBridge {
         case (nil, nil, nil, let authority?):
             let identifier = try bytes(authority, "authority")
             guard identifier.count <= DenySubject.keyIdentifierBytesMaximum
-            else { throw AdminFault(.invalidRequest, "no authority has such an identifier") }
+            else {
+                throw AdminFault(
+                    .invalidRequest, "no authority has the key identifier \(authority)",
+                    hint: "weft ca status shows them")
+            }
             return .authority(keyIdentifier: identifier)
         default:
             throw AdminFault(
@@ -139,7 +149,11 @@ extension AdminBridge {
         guard let name = parts.last, let cluster,
             let domain = try? TrustDomain(cluster: cluster, mesh: configuration.mesh),
             let peer = PeerIdentity(domain: domain, node: name)
-        else { throw AdminFault(.invalidRequest, "'\(node)' isn't a node, nor CLUSTER/NODE") }
+        else {
+            throw AdminFault(
+                .invalidRequest, "'\(node)' isn't a node, nor CLUSTER/NODE",
+                hint: "weft node list shows them")
+        }
         return peer.spiffeID
     }
 

@@ -38,6 +38,7 @@ struct AdminBridge: AdminProvider {
     let hub: FlowHub<FlowEvent>
     let ledger: FlowLedger
     let exchange: FlowExchange
+    let accounts: AccountExchange
     let services = ServiceIndex()
     let readerLosses = FlowLosses()
     let socket: DatagramSocket
@@ -228,7 +229,9 @@ struct AdminBridge: AdminProvider {
         var parsed: [Address] = []
         for text in addresses {
             guard let address = Address(text) else {
-                throw AdminFault(.invalidRequest, "'\(text)' is not an IP address")
+                throw AdminFault(
+                    .invalidRequest, "'\(text)' is not an IP address",
+                    hint: "write it as 10.1.0.5 or fd00::5")
             }
             parsed.append(address)
         }
@@ -257,7 +260,9 @@ struct AdminBridge: AdminProvider {
             throw fault(error)
         }
         guard let detached else {
-            throw AdminFault(.notFound, "no endpoint \(object) is attached to this node")
+            throw AdminFault(
+                .notFound, "no endpoint \(object) is attached to this node",
+                hint: "weft endpoint list --local shows those that are")
         }
         try datapath.detach(endpointInterface: detached.interfaceIndex)
         await state.endpointsChanged()

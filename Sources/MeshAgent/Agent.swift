@@ -220,12 +220,17 @@ public enum Agent {
         let life = UInt64.random(in: 1...(.max))
         // A question's number is never another one's, whatever was asked before a restart.
         let exchange = FlowExchange(seed: life >> 1) { _ = links.send($0, on: $1) }
+        let accounts = AccountExchange(seed: life >> 1) {
+            exchange.link(to: $0)
+        } send: {
+            _ = links.send($0, on: $1)
+        }
         let (batches, commits) = AsyncStream.makeStream(of: PublishedBatch.self)
         let podMemory = PodMemory(configuration)
         let state = StateService(
             core: core, effects: effects, links: links, socket: socket, folder: folder,
             endpoints: endpoints, health: health, healthInputs: healthInputs, ender: ender,
-            flows: exchange, journal: journal, leaseStore: leaseStore,
+            flows: exchange, accounts: accounts, journal: journal, leaseStore: leaseStore,
             store: configuration.publisher.store == .etcd ? commits : nil, drainFile: drainFile,
             departureFile: departureFile,
             census: ConnectionCensus(datapath: datapath, endpoints: endpoints),
@@ -274,8 +279,8 @@ public enum Agent {
             backends: backends,
             trust: trustFiles, mesh: mesh, rotation: rotation, denying: denying, links: links,
             authority: authority, reconciliation: reconciliation, statistics: statistics, hub: hub,
-            ledger: ledger, exchange: exchange, socket: socket, following: following, census: census
-        )
+            ledger: ledger, exchange: exchange, accounts: accounts, socket: socket,
+            following: following, census: census)
         let admin = AdminServer(
             provider: bridge,
             configuration: AdminServer.Configuration(
@@ -293,7 +298,9 @@ public enum Agent {
         if !isApart { services += [health, capacity, backends] }
         services += [
             state, links, denying, trustFiles,
-            mesh, flows, FlowAnswering(bridge: bridge, life: life), following, census, admin,
+            mesh, flows, FlowAnswering(bridge: bridge, life: life),
+            AccountAnswering(exchange: accounts) { await bridge.account(for: $0) }, following,
+            census, admin,
         ]
         if let joining = AttestedJoining(configuration, kubernetes, log) {
             services.append(joining)

@@ -373,18 +373,19 @@ private struct RawConfiguration: Decodable {
     let metrics: RawMetricsSettings?
 }
 
+/// A file that the configuration is, or that it names.
+func readSetting(_ file: String, bytesMaximum: Int) throws(ConfigurationError) -> [UInt8] {
+    do throws(InputFile.Problem) {
+        return try InputFile.read(file, bytesMaximum: bytesMaximum)
+    } catch {
+        let reason = error.errno == 0 ? error.reason : "can't be read: \(error.reason)"
+        throw ConfigurationError(file, reason)
+    }
+}
+
 /// Reads a YAML file of at most ``AgentConfiguration/maximumFileBytes``.
 func decodeYAML<Value: Decodable>(_: Value.Type, file: String) throws -> Value {
-    let data: Data
-    do {
-        data = try Data(contentsOf: URL(filePath: file))
-    } catch {
-        throw ConfigurationError(file, "can't be read: \(error)")
-    }
-    guard data.count <= AgentConfiguration.maximumFileBytes else {
-        throw ConfigurationError(
-            file, "is larger than \(AgentConfiguration.maximumFileBytes) bytes")
-    }
+    let data = Data(try readSetting(file, bytesMaximum: AgentConfiguration.maximumFileBytes))
     return try decodeYAML(file: file) { try $0.decode(from: data) }
 }
 

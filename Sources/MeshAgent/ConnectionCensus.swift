@@ -16,9 +16,9 @@ struct ConnectionCensus: Sendable {
     @concurrent func openToHere() async throws(DatapathError) -> Int {
         let own = Set(endpoints.endpoints.flatMap(\.addresses))
         guard !own.isEmpty else { return 0 }
-        return try datapath.connections(limit: .max).count {
+        return try datapath.connections(limit: .max) {
             own.contains($0.replier.at.address) && $0.isOpen
-        }
+        }.count
     }
 }
 

@@ -29,6 +29,11 @@ enum Message: Hashable, Sendable {
     /// Own cluster only.
     case flowsAnswer(FlowAnswer)
 
+    /// What the other node knows of one flow. Own cluster only.
+    case accountAsk(AccountAsk)
+    /// Own cluster only; believed about what is the node's own.
+    case account(FlowAccount)
+
     enum CertificatePurpose: UInt8, Sendable {
         /// The node's own, to talk to others with.
         case node = 1
@@ -132,6 +137,12 @@ extension Message {
         case .flowsAnswer(let answer):
             writer.write(UInt8(11))
             writer.write(answer)
+        case .accountAsk(let ask):
+            writer.write(UInt8(12))
+            writer.write(ask)
+        case .account(let account):
+            writer.write(UInt8(13))
+            writer.write(account)
         }
         return writer.bytes
     }
@@ -170,6 +181,8 @@ extension Message {
                 .refused(try reader.readString(max: CertificateAnswer.reasonBytes, "reason")))
         case 10: self = .flowsAsk(try reader.readFlowAsk())
         case 11: self = .flowsAnswer(try reader.readFlowAnswer())
+        case 12: self = .accountAsk(try reader.readAccountAsk())
+        case 13: self = .account(try reader.readAccount())
         case let kind: throw .invalid("message kind \(kind)")
         }
         try reader.finish()

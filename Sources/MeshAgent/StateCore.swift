@@ -284,8 +284,12 @@ extension StateCore {
         case .flowsAsk(let ask) where isOwn: effects.append(.flowsAsk(ask, over: link))
         case .flowsAnswer(let answer) where isOwn:
             effects.append(.flowsAnswer(answer, from: node))
+        case .accountAsk(let ask) where isOwn:
+            effects.append(.accountAsk(ask, from: node, over: link))
+        case .account(let account) where isOwn:
+            effects.append(.account(account, from: node))
         case .report, .paths, .deadNodes, .drain, .publisher, .certificateRequest, .certificate,
-            .flowsAsk, .flowsAnswer:
+            .flowsAsk, .flowsAnswer, .accountAsk, .account:
             effects.append(.note(.outOfTurn(from: node, "message")))
         }
     }

@@ -26,6 +26,9 @@ enum StateEffect: Sendable {
     /// Another node of the own cluster wants to see flows of this one's.
     case flowsAsk(FlowAsk, over: LinkID)
     case flowsAnswer(FlowAnswer, from: NodeID)
+    /// Another node of the own cluster wants to know about a flow.
+    case accountAsk(AccountAsk, from: NodeID, over: LinkID)
+    case account(FlowAccount, from: NodeID)
     case persistDrain(DrainDeclaration)
     case persistDeparture(NodeDeparture)
     /// This node's own record reads differently now.

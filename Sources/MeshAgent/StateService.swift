@@ -43,6 +43,7 @@ actor StateService: Service {
     private let healthInputs: AsyncStream<HealthInput>.Continuation
     private let ender: FlowEnder
     private let flows: FlowExchange
+    private let accounts: AccountExchange
     let journal: StateJournal
     /// Set on nodes that may publish.
     let leaseStore: (any LeaseStore)?
@@ -107,6 +108,7 @@ actor StateService: Service {
         core: StateCore, effects: [StateEffect], links: LinkService, socket: DatagramSocket,
         folder: FolderWatcher, endpoints: EndpointManager, health: HealthService,
         healthInputs: AsyncStream<HealthInput>.Continuation, ender: FlowEnder, flows: FlowExchange,
+        accounts: AccountExchange,
         journal: StateJournal, leaseStore: (any LeaseStore)?,
         store: AsyncStream<PublishedBatch>.Continuation?, drainFile: DurableFile,
         departureFile: DurableFile, census: ConnectionCensus,
@@ -130,6 +132,7 @@ actor StateService: Service {
         self.healthInputs = healthInputs
         self.ender = ender
         self.flows = flows
+        self.accounts = accounts
         self.journal = journal
         self.leaseStore = leaseStore
         self.store = store
@@ -351,6 +354,9 @@ actor StateService: Service {
         case .certified(.authority, let answer): authorityAnswers.yield(answer)
         case .flowsAsk(let ask, let link): flows.receive(ask, over: link)
         case .flowsAnswer(let answer, let node): flows.receive(answer, from: node)
+        case .accountAsk(let ask, let node, let link):
+            accounts.receive(ask, from: node, over: link, at: .monotonicNow)
+        case .account(let account, let node): accounts.receive(account, from: node)
         case .persistDrain(let drain):
             persist("\(drain.generation) \(drain.isDraining ? 1 : 0)", in: drainFile)
         case .persistDeparture(let departure): persist("\(departure)", in: departureFile)

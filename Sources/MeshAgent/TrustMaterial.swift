@@ -71,15 +71,6 @@ extension PeerCluster {
 }
 
 private func readText(_ path: String) throws -> String {
-    do {
-        let data = try Data(contentsOf: URL(filePath: path))
-        guard data.count <= TrustBundle.bytesMaximum else {
-            throw ConfigurationError(path, "is larger than \(TrustBundle.bytesMaximum) bytes")
-        }
-        return String(decoding: data, as: UTF8.self)
-    } catch let error as ConfigurationError {
-        throw error
-    } catch {
-        throw ConfigurationError(path, "can't be read: \(error)")
-    }
+    String(
+        decoding: try readSetting(path, bytesMaximum: TrustBundle.bytesMaximum), as: UTF8.self)
 }

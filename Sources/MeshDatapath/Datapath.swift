@@ -24,8 +24,12 @@ public protocol Datapath: AnyObject, Sendable {
     /// Packets and bytes by drop reason and counter, summed over CPUs.
     func counters() throws(DatapathError) -> [CounterReading]
 
-    /// Tracked connections in the kernel's order, `limit` at most.
-    func connections(limit: Int) throws(DatapathError) -> [ConnectionReading]
+    /// Tracked connections in the kernel's order, `limit` at most of those that are wanted.
+    ///
+    /// - Complexity: a walk over all of them, until there are enough.
+    func connections(
+        limit: Int, where isWanted: (ConnectionReading) -> Bool
+    ) throws(DatapathError) -> [ConnectionReading]
 
     /// What is tracked between two ends, whichever of them opened it; nil for nothing, which may also
     /// be long over.
@@ -55,6 +59,10 @@ public protocol Datapath: AnyObject, Sendable {
 }
 
 extension Datapath {
+    public func connections(limit: Int) throws(DatapathError) -> [ConnectionReading] {
+        try connections(limit: limit) { _ in true }
+    }
+
     /// Without programs nothing is filled by them.
     public func countedEntries() throws(DatapathError) -> [String: Int] { [:] }
 }

@@ -97,12 +97,16 @@ public final class KernelDatapath: Datapath {
         return readings
     }
 
-    public func connections(limit: Int) throws(DatapathError) -> [ConnectionReading] {
+    public func connections(
+        limit: Int, where isWanted: (ConnectionReading) -> Bool
+    ) throws(DatapathError) -> [ConnectionReading] {
         var readings: [ConnectionReading] = []
         guard limit > 0 else { return [] }
         do {
             try connectionsMap.walk { key, value in
-                if let reading = ConnectionReading(key, value) { readings.append(reading) }
+                if let reading = ConnectionReading(key, value), isWanted(reading) {
+                    readings.append(reading)
+                }
                 return readings.count < limit
             }
         } catch {

@@ -61,8 +61,10 @@ public final class MemoryDatapath: Datapath {
 
     public func counters() -> [CounterReading] { told.withLock { $0.counters } }
 
-    public func connections(limit: Int) -> [ConnectionReading] {
-        told.withLock { Array($0.connections.prefix(limit)) }
+    public func connections(
+        limit: Int, where isWanted: (ConnectionReading) -> Bool
+    ) -> [ConnectionReading] {
+        Array(told.withLock { $0.connections }.filter(isWanted).prefix(limit))
     }
 
     public func connection(

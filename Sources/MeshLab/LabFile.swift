@@ -105,7 +105,7 @@ public struct LabFile: Decodable, Hashable, Sendable {
 }
 
 extension LabFile {
-    static let bytesMax = 1 << 20
+    public static let bytesMax = 1 << 20
 
     /// - Throws: ``LabError`` `.invalidFile` with the field that doesn't read.
     public init(yaml: String, name: String) throws(LabError) {
@@ -157,7 +157,7 @@ private func explain(_ error: DecodingError) -> String {
     case .keyNotFound(let key, let context): "\(path(context, key)) is missing"
     case .typeMismatch(_, let context), .valueNotFound(_, let context),
         .dataCorrupted(let context):
-        "\(path(context)): \(context.debugDescription)"
+        [path(context), context.debugDescription].filter { !$0.isEmpty }.joined(separator: ": ")
     @unknown default: "\(error)"
     }
 }

@@ -37,6 +37,11 @@ struct LargeMesh {
         return node
     }
 
+    /// One of those that each cluster has.
+    static func endpoint(_ number: Int) -> ObjectName {
+        ObjectName(namespace: "default", name: "web-7d4b9c5f6-\(number)")
+    }
+
     static func address(_ number: Int) -> Address { underlay.advanced(by: UInt64(number) + 1) }
 
     /// - Parameters:
@@ -164,8 +169,7 @@ struct LargeMesh {
             changes.append(
                 .put(
                     EndpointRecord(
-                        object: ObjectName(
-                            namespace: "default", name: "web-7d4b9c5f6-\(endpoint)"),
+                        object: Self.endpoint(endpoint),
                         node: node, addresses: [base.advanced(by: UInt64(endpoint) + 1)],
                         identity: Identity(
                             cluster: cluster.id, local: 256 + UInt32(endpoint % 4))

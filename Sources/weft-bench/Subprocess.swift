@@ -44,8 +44,8 @@ struct Subprocess: ~Copyable {
 
     /// What it writes until it ends.
     ///
-    /// - Throws: ``LabError`` unless it ends with 0.
-    consuming func finish() throws -> String {
+    /// - Throws: ``LabError`` unless it ends with one of `codes`.
+    consuming func finish(with codes: Set<Int32> = [0]) throws -> String {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {
@@ -55,7 +55,7 @@ struct Subprocess: ~Copyable {
         }
         var status: Int32 = 0
         while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
-        guard status == 0 else {
+        guard status & 0x7f == 0, codes.contains(status >> 8) else {
             throw LabError(.failed, "process \(identifier) failed with status \(status)")
         }
         return String(decoding: bytes, as: UTF8.self)

@@ -9,6 +9,8 @@ import Netlink
 struct VerbCost {
     private static let lab = "benchverbs"
     private static let loadLimit = Duration.seconds(300)
+    /// Done, a name that isn't there, and a flow that stops: nobody answers in the clusters.
+    private static let answers: Set<Int32> = [0, 5, 8]
     /// A verb isn't repeated after so many seconds.
     private static let verbLimit = 5.0
 
@@ -53,12 +55,18 @@ struct VerbCost {
 
     private func verbs(of node: LabPlan.Node, in lab: Lab) throws {
         let socket = ["--socket", "\(lab.plan.runFolder(of: node))/weft.sock"]
+        let (source, target) = ("c2:\(LargeMesh.endpoint(0))", "c3:\(LargeMesh.endpoint(1))")
         let verbs: [(String, goal: String?)] = [
             ("status", "value<=200"), ("status -o json", nil), ("cluster list", nil),
             ("node list", nil), ("service list", nil), ("service get s1", nil),
             ("endpoint list", nil), ("endpoint list -o json", nil), ("endpoint list --local", nil),
             ("identity list", nil), ("policy list", nil), ("flows", nil), ("drops", nil),
-            ("why c2", nil), ("ca status", nil), ("ca denied", nil), ("config show", nil),
+            ("why c2", nil), ("why \(source) default/s1:80", nil),
+            ("why \(source) \(target):8080", nil),
+            // Nobody is called so: all names are looked through for who was meant.
+            ("why \(source) default/s1-x:80", nil),
+            ("policy trace \(source) \(target) 8080", nil), ("ca status", nil), ("ca denied", nil),
+            ("config show", nil),
             ("bpf maps", nil), ("bpf services", nil), ("bpf conntrack", nil),
         ]
         for (verb, goal) in verbs {
@@ -70,14 +78,28 @@ struct VerbCost {
                 || times.values.count < repetitions && seconds(since: start) < Self.verbLimit
             {
                 let begin = monotonicNow()
-                bytes = try Subprocess([weft] + words + socket).finish().utf8.count
+                bytes = try Subprocess([weft] + words + socket)
+                    .finish(with: Self.answers).utf8.count
                 times.add(milliseconds(from: begin, to: monotonicNow()))
             }
-            let name = words.joined(separator: "-").replacing("--", with: "-")
+            let name = verb.replacing(source, with: "SRC").replacing(target, with: "DST")
+                .replacing(" ", with: "-").replacing("--", with: "-")
             Figure("operators.verbs.\(name).p50", times.median, "ms", goal: goal).report()
             Figure("operators.verbs.\(name).max", times.largest, "ms").report()
             tell("\(verb): \(bytes) bytes")
         }
+        try archive(with: socket, in: lab.plan.stateFolder)
+    }
+
+    private func archive(with socket: [String], in folder: String) throws {
+        let path = "\(folder)/report.tar.gz"
+        let begin = monotonicNow()
+        _ = try Subprocess([weft, "bugreport", "--file", path] + socket).finish()
+        Figure("operators.verbs.bugreport", seconds(since: begin), "s").report()
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw failure("see \(path)") }
+        Figure("operators.verbs.bugreport.bytes", Double(status.st_size), "bytes").report()
+        unlink(path)
     }
 
     private func scrapes(_ agent: AdminClient) async throws {

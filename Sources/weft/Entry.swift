@@ -27,6 +27,7 @@ enum Entry {
     private static func run(
         _ root: any ParsableCommand.Type, _ arguments: [String]
     ) async throws {
+        if let complaint = Complaint.help(of: root, arguments) { throw complaint }
         var command = try root.parseAsRoot(arguments)
         if var command = command as? any AsyncParsableCommand {
             try await command.run()

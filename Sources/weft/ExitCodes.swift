@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import FoundationEssentials
+import Glibc
 import MeshAdmin
+import MeshAgent
 import MeshLab
 
 /// What `weft` exits with, beside 0.
@@ -30,7 +33,7 @@ extension ExitCode {
 }
 
 /// What somebody reads of an error: a sentence, and what to do.
-struct Complaint: Equatable {
+struct Complaint: Error, Equatable {
     let sentence: String
     var hint: String?
     let code: ExitCode
@@ -47,9 +50,35 @@ struct Complaint: Equatable {
             self.init("\(error)", hint: error.hint, code: Self.code(of: error))
         case let fault as AdminFault:
             self.init(fault.message, hint: fault.hint, code: Self.code(of: fault))
+        case let complaint as Complaint: self = complaint
+        case let problem as InputFile.Problem:
+            self.init(
+                "\(problem)", hint: "name a file that this user may read",
+                code: Self.code(ofSystem: problem.errno))
+        case let error as ConfigurationError:
+            self.init(
+                "\(error)",
+                hint:
+                    "'weft config check FILE' names every mistake, 'weft config keys' what there is",
+                code: .failure)
+        case let error as CocoaError:
+            let cause = (error.underlying as? POSIXError)?.code.rawValue
+            self.init(
+                [error.filePath, cause.map { String(cString: strerror($0)) } ?? "\(error)"]
+                    .compactMap(\.self).joined(separator: ": "),
+                hint: "name a place that this user may write to",
+                code: Self.code(ofSystem: cause ?? 0))
         case let error as LabError:
             self.init("\(error)", code: error.code == .notFound ? .unknownName : .failure)
         default: self.init("\(error)", code: .failure)
+        }
+    }
+
+    private static func code(ofSystem errno: Int32) -> ExitCode {
+        switch errno {
+        case ENOENT: .unknownName
+        case EACCES, EPERM: .forbidden
+        default: .failure
         }
     }
 

@@ -69,6 +69,18 @@ struct FlowOptions: ParsableArguments {
     func validate() throws { _ = try filter() }
 }
 
+extension AdminClient {
+    /// Prints what is asked for.
+    ///
+    /// - Throws: ``AdminClientError`` `.unreachable`, too, when what was to be followed ends.
+    func show(_ question: FlowQuestion, _ printer: FlowPrinter) async throws {
+        try await flows(question) { try printer.show($0) }
+        guard question.follow else { return }
+        throw AdminClientError.unreachable(
+            socket: socketPath, reason: "it stopped while flows were followed")
+    }
+}
+
 /// Shows lines of flows as they come.
 struct FlowPrinter {
     let format: OutputFormat

@@ -40,6 +40,28 @@ private struct NamedCommand {
 }
 
 extension Complaint {
+    /// What a value has to be, by its name in the help, where the library doesn't say so.
+    private static let forms = [
+        (
+            name: "namespace/name",
+            form: "NAMESPACE/NAME, or NAME in 'default', of a-z, 0-9, - and ."
+        ),
+        (name: "duration", form: "a number and us, ms, s or m, at most a day"),
+    ]
+
+    /// What 'help' is asked for that isn't there; nil: it is, or nothing is asked for.
+    static func help(
+        of root: any ParsableCommand.Type, _ arguments: [String]
+    ) -> Complaint? {
+        guard arguments.first == "help" else { return nil }
+        let wanted = Array(arguments.dropFirst())
+        let command = NamedCommand(below: root, wanted)
+        guard let next = wanted.dropFirst(command.words.count - 1).first, !next.hasPrefix("-"),
+            !command.children.isEmpty
+        else { return nil }
+        return usage("", of: root, wanted)
+    }
+
     /// What is wrong with a command line, and where its help is.
     ///
     /// - Parameters:
@@ -57,6 +79,11 @@ extension Complaint {
             if let meant = nearest(next, among: children) {
                 sentence += "; did you mean '\(command.text) \(meant)'?"
             }
+        }
+        if sentence.contains(" is invalid for '"),
+            let form = forms.first(where: { sentence.hasSuffix("<\($0.name)>'") })
+        {
+            sentence += ": it is \(form.form)"
         }
         while let last = sentence.last, ".\n".contains(last) { sentence.removeLast() }
         return Complaint(

@@ -7,8 +7,13 @@ struct Weft: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "weft",
         abstract: "Look into and steer the mesh from one of its nodes.",
-        discussion: ExitCode.documentation
-            + " 'weft completion' lets a shell complete commands and options.",
+        discussion: """
+            Is the mesh well? 'weft status', then 'weft cluster list'. A connection fails? \
+            'weft why SOURCE DESTINATION:PORT', then 'weft drops -f'. An engineer shall look? \
+            'weft bugreport'. 'weft help COMMAND' has examples of each.
+
+            \(ExitCode.documentation) 'weft completion' lets a shell complete commands and options.
+            """,
         version: weftVersion,
         subcommands: [LabExecCommand.self],
         groupedSubcommands: [

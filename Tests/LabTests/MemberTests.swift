@@ -49,13 +49,26 @@ extension LabTests {
                     try LabFolder.write(next, to: path)
                 }
             }
+            /// Waits until one of the others asks these nodes in vain for their flows, and no more.
+            func missing(_ wanted: [String]) async throws {
+                let agent = lab.agent(of: try #require(others.last))
+                _ = try await awaiting("\(wanted) to be missed", atMost: .seconds(20)) {
+                    var missed: [String] = []
+                    try await agent.flows(FlowQuestion(last: 0, allNodes: true)) { line in
+                        if case .node(let notice) = line { missed.append(notice.node) }
+                    }
+                    return missed == wanted ? true : nil
+                }
+            }
             let running = try agents(of: others, in: lab)
             _ = try lab.kill("beta/\(home)")
             try list(false)
             try await known(false)
+            try await missing([])
             let load = try lab.startLoad(
                 from: "alpha/client", "http://10.201.0.10/", ["--interval", "5ms"])
             try list(true)
+            try await missing(["beta/\(home)"])
             _ = try await lab.revive("beta/\(home)")
             try await known(true)
             let end = Lab.now()

@@ -412,6 +412,10 @@ actor FlowFixtureReader {
             let news = hub.news(after: position)
             position = news.position
             lines = news.flows.filter(question.filter.matches).map(FlowLine.flow)[...]
+            if news.lost > 0 {
+                let loss = FlowLoss(node: "east/n1", stage: .reader, records: news.lost)
+                lines.insert(.lost(loss), at: lines.startIndex)
+            }
         }
         return lines.popFirst()
     }

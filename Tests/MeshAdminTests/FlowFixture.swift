@@ -24,6 +24,8 @@ struct FlowFixture {
     var isAudited = false
     var refused: [Flow] = []
     var hearsay: [String: String] = [:]
+    var sides: [FlowStory.Side] = []
+    var problems: [String: String] = [:]
     static let now: Int64 = 1_795_000_000_000
 
     init() {
@@ -96,12 +98,14 @@ struct FlowFixture {
     }
 
     var story: FlowStory {
-        let walk = FlowWalk(
+        var walk = FlowWalk(
             scene: FlowScene(
                 cluster: "east", node: "n1", clusters: clusters, nodes: nodes, hearsay: hearsay,
                 endpointMTU: 1450),
             source: source, destination: destination, traffic: traffic,
             frontend: destination.kind == .service ? service : nil)
+        walk.sides = sides
+        walk.problems = problems
         let traces = walk.candidates.map { candidate in
             func decision(_ stage: FlowStory.Stage) -> PolicyTraceAnswer.Decision {
                 if let said = denied[candidate.address], said.stage == stage {

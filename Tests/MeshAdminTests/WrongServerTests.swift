@@ -9,17 +9,22 @@ import Testing
 
 @testable import MeshAdmin
 
-/// Answers whatever it is sent with the same bytes, or hangs up for none.
+/// Answers whatever it is sent with the same bytes, or hangs up for none, or after them.
 private final class Parrot: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
     private let reply: String
+    private let hangsUp: Bool
 
-    init(_ reply: String) { self.reply = reply }
+    init(_ reply: String, hangsUp: Bool) {
+        self.reply = reply
+        self.hangsUp = hangsUp
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !reply.isEmpty else { return context.close(promise: nil) }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: reply)), promise: nil)
+        if hangsUp { context.close(promise: nil) }
     }
 }
 
@@ -28,7 +33,7 @@ struct WrongServerTests {
     /// What a client says that asks for `status`, or for what the body asks, while `reply` is all that
     /// it hears.
     private func error(
-        hearing reply: String,
+        hearing reply: String, hangsUp: Bool = false,
         _ ask: @Sendable (AdminClient) async throws -> Void = { _ = try await $0.status() }
     ) async throws -> AdminClientError? {
         var heard: AdminClientError?
@@ -37,7 +42,8 @@ struct WrongServerTests {
             let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(Parrot(reply))
+                        try channel.pipeline.syncOperations.addHandler(
+                            Parrot(reply, hangsUp: hangsUp))
                     }
                 }
                 .bind(unixDomainSocketPath: path).get()
@@ -85,6 +91,23 @@ struct WrongServerTests {
         }
     }
 
+    @Test("an agent that dies while it answers, or while flows are followed, isn't another program")
+    func death() async throws {
+        let head = "HTTP/1.1 200 OK\r\nServer: weftd/\(weftVersion)\r\n"
+        let half = try await error(hearing: head + "Content-Length: 100\r\n\r\n{", hangsUp: true)
+        let chunk = head + "Transfer-Encoding: chunked\r\n\r\n2\r\n\n\n\r\n"
+        let stream = try await error(hearing: chunk, hangsUp: true) {
+            try await $0.flows(FlowQuestion(follow: true)) { _ in }
+        }
+        for said in [half, stream] {
+            guard case .unreachable(_, let reason) = said else {
+                Issue.record("\(said.map { "\($0)" } ?? "nothing")")
+                continue
+            }
+            #expect(reason == "it went away in the middle of an answer")
+        }
+    }
+
     @Test(
         "an agent of another version is named, with what to do",
         arguments: [
@@ -112,10 +135,11 @@ struct WrongServerTests {
 
         let odd = try #require(
             try await error(hearing: response(server, "200 OK", #"{"strange":1}"#)))
-        guard case .otherVersion(version, "/v1/status", _) = odd else {
+        guard case .otherVersion(version, "/v1/status", let lack) = odd else {
             Issue.record("\(odd)")
             return
         }
+        #expect(lack.hasPrefix("its answer has no '"), "\(lack)")
     }
 
     @Test("a name that the agent doesn't know is no sign of another version")

@@ -47,10 +47,19 @@ struct MessageTests {
             id: 7, life: .max, position: 12, lost: 1, kernelLost: 2, flows: [[0x7b, 0x7d], []],
             refusal: "no"))
 
+    private static let accountAsk = Message.accountAsk(.fixture)
+    private static let account = Message.account(.fixture)
+    private static let nameless = Message.accountAsk(
+        AccountAsk(
+            id: .max, source: .nameless(.remoteNode), transport: 0, frontend: nil, targets: []))
+
     static let all: [Message] = [
         .replication([0, 1, 255]), report, paths, claim, drain, request, issued, refused,
-        flowsAsk, flowsAnswer,
+        flowsAsk, flowsAnswer, accountAsk, nameless, account,
     ]
+
+    /// Of a question about a flow.
+    private static let number = [UInt8](repeating: 0, count: 8)
 
     @Test("is what the other one reads", arguments: all)
     func roundTrip(message: Message) throws {
@@ -61,6 +70,8 @@ struct MessageTests {
         "cut short anywhere, is refused",
         arguments: [
             report, paths, claim, drain, request, issued, refused, flowsAsk, flowsAnswer,
+            accountAsk,
+            nameless, account,
         ])
     func truncation(message: Message) {
         let bytes = message.encoded
@@ -75,7 +86,10 @@ struct MessageTests {
 
     @Test(
         "with something behind it, is refused",
-        arguments: [report, claim, drain, request, issued, refused, flowsAsk, flowsAnswer])
+        arguments: [
+            report, claim, drain, request, issued, refused, flowsAsk, flowsAnswer, accountAsk,
+            account,
+        ])
     func trailing(message: Message) {
         #expect(throws: DecodingFault.trailingBytes) {
             try Message(encoded: message.encoded + [0])
@@ -112,10 +126,34 @@ struct MessageTests {
                 [11] + [UInt8](repeating: 0, count: 40) + [0, 0, 0, 1, 0, 1, 0, 1],
                 .tooLong("flow")
             ),
+            // A question from 17 addresses, from a fourth nameless one, about a fourth transport, about 17
+            // targets.
+            ([12] + number + [0, 0, 0, 0, 17], .tooLong("addresses")),
+            ([12] + number + [4], .invalid("source")),
+            ([12] + number + [1, 7], .invalid("transport")),
+            ([12] + number + [1, 6, 0, 0, 0, 0, 17], .tooLong("targets")),
+            // A refusal of 513 bytes, one that would clear a screen, 33 parties, a fifth state.
+            ([13] + number + [0, 0, 2, 1], .tooLong("refusal")),
+            ([13] + number + [0, 0, 0, 4, 0x1b, 0x5b, 0x32, 0x4a], .invalid("refusal")),
+            ([13] + number + [0, 0, 0, 2, 0xc2, 0x9b], .invalid("refusal")),
+            ([13] + number + [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 33], .tooLong("parties")),
+            (
+                [13] + number + [UInt8](repeating: 0, count: 36) + [0, 0, 0, 1, 5]
+                    + [UInt8](repeating: 0, count: 68), .invalid("state of a connection")
+            ),
             ([2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 120, 47, 121], .invalid("record key")),
         ] as [([UInt8], DecodingFault)])
     func wrong(bytes: [UInt8], fault: DecodingFault) {
         #expect(throws: fault) { try Message(encoded: bytes) }
+    }
+
+    @Test("a text that an answer couldn't hold is cut, and has nothing in it that a terminal obeys")
+    func texts() throws {
+        #expect(FlowAccount.text("a\u{1b}[2J\u{7f}\u{9b}b\n") == "a [2J  b ")
+        let long = FlowAccount.text(String(repeating: "é", count: 300))
+        #expect(long.utf8.count == FlowAccount.textBytes)
+        let account = FlowAccount(id: 1, refusal: FlowAccount.text("x\u{0}" + long + long))
+        #expect(try Message(encoded: Message.account(account).encoded) == .account(account))
     }
 
     @Test("about a drain is ten bytes: kind, flag, generation in network byte order")

@@ -255,7 +255,9 @@ private final class Twin: Datapath {
     func detach(endpointInterface interface: UInt32) {}
     func isAttached(endpointInterface interface: UInt32) -> Bool { true }
     func counters() -> [CounterReading] { [] }
-    func connections(limit: Int) -> [ConnectionReading] { [] }
+    func connections(
+        limit: Int, where isWanted: (ConnectionReading) -> Bool
+    ) -> [ConnectionReading] { [] }
     func connection(
         _ one: FlowAddress, _ other: FlowAddress, over transport: UInt8
     ) -> ConnectionReading? { nil }

@@ -131,7 +131,8 @@ struct SimulatedNode {
             case .health(let input):
                 if case .claim(let claim) = input { claims.append(claim) }
                 outcome.health.append(input)
-            case .dial, .certify, .certified, .flowsAsk, .flowsAnswer: break
+            case .dial, .certify, .certified, .flowsAsk, .flowsAnswer, .accountAsk, .account:
+                break
             }
         }
         return outcome

@@ -69,7 +69,7 @@ struct TrustScenarios {
         #expect(said == ["1/b endpoint/default/victim", "1/b identity/1"])
     }
 
-    @Test("another cluster's node can't report, drain or speak for relays here")
+    @Test("another cluster's node can't report, drain, speak for relays or ask about flows here")
     func foreignMessages() throws {
         let world = try World()
         try world.run(for: .seconds(2))
@@ -81,6 +81,11 @@ struct TrustScenarios {
                     puts: [.init(key: record.key, since: 0, value: record.value)], deletes: [])),
             .drain(.init(isDraining: true, generation: 99)),
             .deadNodes(.init(relay: World.id(3, "a"), names: ["b"])),
+            // What is refused here, tracked here or passed over here is no other cluster's business.
+            .accountAsk(
+                AccountAsk(
+                    id: 1, source: .nameless(.world), transport: 6, frontend: nil, targets: [])),
+            .account(FlowAccount(id: 1)),
         ]
         let position = world.positions(of: 1)
         for message in messages {

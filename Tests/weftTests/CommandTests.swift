@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import FoundationEssentials
+import Glibc
 import MeshAdmin
+import MeshAgent
 import MeshModel
 import Testing
 
@@ -73,6 +76,9 @@ struct CommandTests {
             (AdminClientError.otherVersion(agent: nil, question: "/v1/x", reason: "no"), 6),
             (AdminClientError.notAnAgent(socket: "/s", reason: "it is 'nginx'"), 7),
             (AdminFault(.conflict, "that contradicts", hint: "first do this"), 1),
+            (InputFile.Problem(path: "/f", reason: "Permission denied", errno: EACCES), 4),
+            (InputFile.Problem(path: "/f", reason: "Is a directory", errno: EISDIR), 1),
+            (Complaint("there is no log", hint: "it is elsewhere", code: .unknownName), 5),
         ] as [(any Error & Sendable, Int32)])
     func complaints(error: any Error & Sendable, code: Int32) throws {
         let complaint = Complaint(error)
@@ -103,6 +109,16 @@ struct CommandTests {
                 "weft service get"
             ),
             (["join"], "missing expected argument", "weft join"),
+            (
+                ["service", "get", "Shop/web"],
+                "the value 'Shop/web' is invalid for '<namespace/name>': it is NAMESPACE/NAME",
+                "weft service get"
+            ),
+            (
+                ["node", "leave", "--timeout", "soon"],
+                "the value 'soon' is invalid for '--timeout <duration>': it is a number and us",
+                "weft node leave"
+            ),
         ] as [([String], String, String)])
     func usage(words: [String], sentence: String, command: String) throws {
         let error = try #require(throws: (any Error).self) { try Weft.parseAsRoot(words) }
@@ -111,6 +127,43 @@ struct CommandTests {
         #expect(complaint.hint == "'\(command) --help' says what it takes")
         #expect(complaint.code == .usage && Entry.report(error) == .usage)
         #expect(Entry.report(ExitCode(42)) == ExitCode(42))
+    }
+
+    @Test("help of what isn't there is refused, with what was meant")
+    func help() {
+        let complaint = Complaint.help(of: Weft.self, ["help", "clutser"])
+        #expect(
+            complaint?.sentence
+                == "there is no command 'weft clutser'; did you mean 'weft cluster'?")
+        #expect(complaint?.code == .usage)
+        let below = Complaint.help(of: Weft.self, ["help", "cluster", "lst"])
+        #expect(below?.sentence.contains("did you mean 'weft cluster list'?") == true)
+        for words in [["help"], ["help", "why"], ["help", "cluster", "list"], ["status"]] {
+            #expect(Complaint.help(of: Weft.self, words) == nil, "\(words)")
+        }
+    }
+
+    @Test("a file that can't be read or written is told by its name and the system's reason")
+    func files() throws {
+        let missing = try #require(throws: (any Error).self) {
+            try InputFile.read("/nonexistent/policies.yaml", bytesMaximum: 10)
+        }
+        #expect(
+            Complaint(missing)
+                == Complaint(
+                    "/nonexistent/policies.yaml: No such file or directory",
+                    hint: "name a file that this user may read", code: .unknownName))
+        let unwritable = try #require(throws: (any Error).self) {
+            try Data([1]).write(to: URL(filePath: "/nonexistent/ca.pem"), options: .atomic)
+        }
+        let complaint = Complaint(unwritable)
+        #expect(complaint.sentence.contains("No such file or directory"), "\(complaint)")
+        #expect(!complaint.sentence.contains("NSCocoaErrorDomain"))
+        #expect(complaint.hint?.contains("may write to") == true)
+        #expect(throws: InputFile.Problem.self) {
+            try InputFile.read("/dev/zero", bytesMaximum: 1 << 20)
+        }
+        #expect(try InputFile.read("/dev/null", bytesMaximum: 0).isEmpty)
     }
 
     @Test(

@@ -2,7 +2,7 @@
 
 import MeshModel
 
-/// What one node knows that a flow's fate depends on.
+/// What a flow's fate depends on, as the source's node sees it, or else the one that was asked.
 public struct FlowScene: Sendable {
     /// `CLUSTER/NODE` that was asked.
     public var cluster: String
@@ -11,7 +11,7 @@ public struct FlowScene: Sendable {
     public var nodes: [NodeStatus]
     /// By cluster, in a sentence: what others know of a silent one.
     public var hearsay: [String: String]
-    /// Largest packet of an endpoint here, bytes; nil: not known.
+    /// Largest packet of an endpoint of the source's node, bytes; nil: not known.
     public var endpointMTU: UInt32?
 
     public init(
@@ -159,7 +159,7 @@ extension FlowScene {
         }
         var details = [sentence]
         if let mtu = endpointMTU {
-            details.append("packets of up to \(mtu) bytes leave this node's endpoints whole")
+            details.append("packets of up to \(mtu) bytes leave the source's node whole")
         }
         return (there.verdict != .up, details)
     }

@@ -35,12 +35,18 @@ public struct FlowStory: Codable, Hashable, Sendable {
         public var mark: Mark
         public var sentence: String
         public var details: [String]
+        /// `CLUSTER/NODE` of each agent whose word it is.
+        public var saidBy: [String]
 
-        public init(_ stage: Stage, _ mark: Mark, _ sentence: String, details: [String] = []) {
+        public init(
+            _ stage: Stage, _ mark: Mark, _ sentence: String, details: [String] = [],
+            saidBy: [String] = []
+        ) {
             self.stage = stage
             self.mark = mark
             self.sentence = sentence
             self.details = details
+            self.saidBy = saidBy
         }
     }
 
@@ -115,7 +121,7 @@ public struct FlowStory: Codable, Hashable, Sendable {
         }
     }
 
-    /// `CLUSTER/NODE` whose view this is.
+    /// `CLUSTER/NODE` that was asked, and whose view counts where nobody else's is known.
     public var seenFrom: String
     public var source: End
     public var destination: End
@@ -131,8 +137,10 @@ public struct FlowStory: Codable, Hashable, Sendable {
     public var steps: [Step]
     /// Those that a flow may be sent to first.
     public var candidates: [Candidate]
-    /// Flows like this one that this node refused lately, the newest last.
+    /// Flows like this one that this node or one of ``sides`` refused lately, the newest last.
     public var evidence: [Flow]
+    /// The nodes where the flow begins and may end, the source's first.
+    public var sides: [Side]
     /// What the answer rests on that this node can't be sure of.
     public var notes: [String]
 }

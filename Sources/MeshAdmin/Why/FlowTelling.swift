@@ -4,12 +4,12 @@
 struct Telling {
     let walk: FlowWalk
     let traces: [PolicyTraceAnswer]
-    private var candidates: [FlowStory.Candidate]
-    private var steps: [FlowStory.Step] = []
+    var candidates: [FlowStory.Candidate]
+    var steps: [FlowStory.Step] = []
     /// In the way of every candidate.
-    private var obstacle: FlowObstacle?
+    var obstacle: FlowObstacle?
     /// By candidate, the first one.
-    private var obstacles: [Int: FlowObstacle] = [:]
+    var obstacles: [Int: FlowObstacle] = [:]
 
     init(walk: FlowWalk, traces: [PolicyTraceAnswer]) {
         self.walk = walk
@@ -17,21 +17,59 @@ struct Telling {
         candidates = walk.candidates
     }
 
-    private var scene: FlowScene { walk.scene }
-    private var here: String { "\(scene.cluster)/\(scene.node)" }
-    private var source: FlowStory.End { walk.source }
+    var scene: FlowScene { walk.scene }
+    var here: String { "\(scene.cluster)/\(scene.node)" }
+    var source: FlowStory.End { walk.source }
 
-    private mutating func tell(
+    mutating func tell(
         _ stage: FlowStory.Stage, _ mark: FlowStory.Step.Mark, _ sentence: String,
-        _ details: [String] = []
+        _ details: [String] = [], by speakers: [String]? = nil
     ) {
-        steps.append(FlowStory.Step(stage, mark, sentence, details: details))
+        steps.append(
+            FlowStory.Step(
+                stage, mark, sentence, details: details, saidBy: speakers ?? [atSource]))
     }
 
     private mutating func stop(_ found: FlowObstacle, _ details: [String] = []) {
         tell(found.stage, .stop, found.reason, details)
         obstacle = obstacle ?? found
     }
+}
+
+// MARK: Whose word it is
+
+extension Telling {
+    func side(_ cluster: String?, _ node: String?) -> FlowStory.Side? {
+        guard let cluster, let node else { return nil }
+        return walk.sides.first { $0.node == "\(cluster)/\(node)" }
+    }
+
+    /// Of a node that answered; else of the one that was asked.
+    private func speaker(_ cluster: String?, _ node: String?) -> String {
+        guard let side = self.side(cluster, node), side.state == .answered else { return here }
+        return side.node
+    }
+
+    /// Who says what happens at the source.
+    private var atSource: String { speaker(source.cluster, source.node) }
+
+    /// Who says what happens where the flow may go.
+    private var atDestination: [String] {
+        candidates.reduce(into: []) { names, candidate in
+            let name = speaker(candidate.cluster, candidate.node)
+            if !names.contains(name) { names.append(name) }
+        }
+    }
+
+    /// Destinations that were asked and said nothing.
+    private var silences: [String] {
+        walk.sides.filter { $0.state == .silent && $0.roles.contains(.destination) }.map {
+            "\($0.node) doesn't answer, \($0.reason ?? "for no known reason"): judged here, by its "
+                + "cluster's ledger"
+        }
+    }
+
+    func name(_ node: String) -> String { node == here ? "this node" : node }
 }
 
 // MARK: Source and service
@@ -58,7 +96,9 @@ extension Telling {
                     stage: .source, reason: "\(source.name) isn't in place on its node: \(problem)",
                     advice: "the log of the agent on \(cluster)/\(node) says more"), facts)
         }
-        if let there = scene.node(node, of: cluster), there.verdict == .unreachable {
+        let side = self.side(cluster, node)
+        let answers = side?.state == .answered
+        if !answers, let there = scene.node(node, of: cluster), there.verdict == .unreachable {
             return stop(
                 FlowObstacle(
                     stage: .source,
@@ -69,12 +109,20 @@ extension Telling {
         guard !source.isHere else {
             return tell(.source, .fine, "\(source.name) is on this node, \(here)", facts)
         }
+        guard !answers else {
+            return tell(
+                .source, .fine,
+                "\(source.name) is on node \(cluster)/\(node), which answers for it",
+                facts)
+        }
         let place =
             cluster == scene.cluster
             ? "node \(cluster)/\(node)" : "another cluster, on \(cluster)/\(node)"
         tell(
             .source, .note, "\(source.name) is on \(place); this is the view of \(here)",
-            facts + ["there: weft why \(asked)"])
+            facts
+                + [side?.reason.map { "\(cluster)/\(node) says nothing: \($0)" }].compactMap(\.self)
+                + ["there: weft why \(asked)"])
     }
 
     /// The question, to be put to another node.
@@ -130,7 +178,7 @@ extension Telling {
         tell(.service, frontend.state == .error ? .note : .fine, sentence, facts)
     }
 
-    private func socket(_ address: String, _ port: UInt16) -> String {
+    func socket(_ address: String, _ port: UInt16) -> String {
         address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
     }
 }
@@ -145,10 +193,13 @@ extension Telling {
         candidates[index].obstacle = found.reason
     }
 
-    private func text(_ candidate: FlowStory.Candidate) -> String {
+    func socket(_ candidate: FlowStory.Candidate) -> String {
+        candidate.port.map { socket(candidate.address, $0) } ?? candidate.address
+    }
+
+    func text(_ candidate: FlowStory.Candidate) -> String {
         let place = [candidate.cluster, candidate.node].compactMap(\.self).joined(separator: "/")
-        let address = candidate.port.map { socket(candidate.address, $0) } ?? candidate.address
-        return place.isEmpty ? address : "\(address) on \(place)"
+        return place.isEmpty ? socket(candidate) : "\(socket(candidate)) on \(place)"
     }
 
     mutating func tellPolicies(_ stage: FlowStory.Stage) {
@@ -175,18 +226,23 @@ extension Telling {
         }
         let denied = said.filter { !$0.decision.allows && !$0.decision.isAudited }
         let isAudited = said.contains { $0.decision.isAudited }
+        let silent = stage == .ingress ? silences : []
         let mark: FlowStory.Step.Mark =
-            denied.count == said.count ? .stop : denied.isEmpty && !isAudited ? .fine : .note
+            denied.count == said.count
+            ? .stop : denied.isEmpty && !isAudited && silent.isEmpty ? .fine : .note
+        let speakers = stage == .ingress ? atDestination : [atSource]
         func sentence(_ decision: PolicyTraceAnswer.Decision) -> String {
             decision.reason
                 + (decision.isAudited ? " (only reported: its policies are being tried out)" : "")
         }
         if said.count == 1 {
-            return tell(stage, mark, "\(side): \(sentence(said[0].decision))")
+            return tell(
+                stage, mark, "\(side): \(sentence(said[0].decision))", silent, by: speakers)
         }
         tell(
             stage, mark, "\(side): \(denied.isEmpty ? "allowed" : "denied to some")",
-            said.map { "\(sentence($0.decision)): \($0.about.joined(separator: ", "))" })
+            said.map { "\(sentence($0.decision)): \($0.about.joined(separator: ", "))" } + silent,
+            by: speakers)
     }
 
     mutating func tellPaths() {
@@ -196,6 +252,16 @@ extension Telling {
         var isNoted = false
         var blocked = 0
         for (index, candidate) in candidates.enumerated() {
+            if let problem = walk.problems[candidate.address] {
+                blocked += 1
+                let found = FlowObstacle(
+                    stage: .path,
+                    reason: "\(text(candidate)) isn't in place on its node: \(problem)",
+                    advice: "the log of the agent there says more")
+                told.append(found.reason)
+                block(index, found)
+                continue
+            }
             let way = scene.path(from: source, to: candidate)
             if !told.contains(way.sentence) { told.append(way.sentence) }
             for detail in way.details where !details.contains(detail) { details.append(detail) }
@@ -205,8 +271,11 @@ extension Telling {
                 block(index, found)
             }
         }
+        let doubts = waysBack
+        details += doubts
         let mark: FlowStory.Step.Mark =
-            blocked > 0 && blocked == candidates.count ? .stop : isNoted ? .note : .fine
+            blocked > 0 && blocked == candidates.count
+            ? .stop : isNoted || !doubts.isEmpty ? .note : .fine
         if let problem = walk.destination.problem {
             let found = FlowObstacle(
                 stage: .path,
@@ -218,102 +287,17 @@ extension Telling {
         if told.count == 1 { return tell(.path, mark, told[0], details) }
         tell(.path, mark, "\(told.count) ways", told + details)
     }
-}
 
-// MARK: Evidence and conclusion
-
-extension Telling {
-    /// Whether a refused flow is one of those that were asked about.
-    func isAlike(_ flow: Flow) -> Bool {
-        let destinations = Set(candidates.map(\.address) + walk.destination.addresses)
-        guard source.addresses.contains(flow.source.address) else { return false }
-        let isThere = destinations.contains(flow.destination.address)
-        guard case .port(let transport, let number) = walk.traffic else {
-            return isThere && flow.transport.hasPrefix("ICMP")
-        }
-        guard flow.transport == transport else { return false }
-        let ports = Set(candidates.compactMap(\.port) + [number])
-        return isThere && ports.contains(flow.destination.port)
-    }
-
-    mutating func tell(_ evidence: [Flow], at now: Int64) {
-        guard let last = evidence.last else { return }
-        let ago = ageText(Double(now - last.timeUnixMilliseconds) / 1000)
-        let kinds = evidence.map { $0.reason ?? $0.type.rawValue }
-        let most = Set(kinds).sorted().joined(separator: ", ")
-        let policies = evidence.compactMap(\.policy).reduce(into: [String]()) { seen, policy in
-            if !seen.contains(policy) { seen.append(policy) }
-        }
-        tell(
-            .evidence, .note,
-            "this node refused such flows lately (\(most)), the last one \(ago) ago", policies)
-    }
-
-    func conclude(_ evidence: [Flow]) -> FlowStory {
-        let to = walk.destination.name
-        var shown = candidates
-        if let choice = walk.choice {
-            let known = Set(candidates.map { "\($0.address) \($0.port ?? 0)" })
-            shown += choice.candidates.filter { !known.contains("\($0.address) \($0.port ?? 0)") }
-        }
-        var story = FlowStory(
-            seenFrom: here, source: source, destination: walk.destination,
-            traffic: "\(walk.traffic)", outcome: .works, stoppedAt: nil, conclusion: "",
-            advice: nil, steps: steps, candidates: Array(shown.prefix(FlowWalk.shownMaximum)),
-            evidence: evidence, notes: notes)
-        let first = obstacle ?? (obstacles.count == candidates.count ? earliest : nil)
-        if let first {
-            story.outcome = .stops
-            story.stoppedAt = first.stage
-            story.conclusion = "stops at \(first.stage.words): \(first.reason)"
-            story.advice = first.advice
-        } else if let some = earliest {
-            story.outcome = .partly
-            story.conclusion =
-                "works for \(candidates.count - obstacles.count) of \(candidates.count) backends; "
-                + "to the others it stops at \(some.stage.words): \(some.reason)"
-            story.advice = some.advice
-        } else {
-            let through =
-                walk.choice == nil ? "" : ", through \(candidates.count) backends" + clusters
-            story.conclusion = "works: nothing stops \(source.name) from reaching \(to)\(through)"
-            if !evidence.isEmpty {
-                story.conclusion += ", though such flows were refused lately"
-                story.advice = "try again; if it fails, 'weft drops -f' shows it as it happens"
-            }
-        }
-        return story
-    }
-
-    private var clusters: String {
-        let names = Set(candidates.compactMap(\.cluster)).sorted()
-        return names.isEmpty ? "" : " in \(names.joined(separator: ", "))"
-    }
-
-    /// Of the candidates' obstacles, the one that a flow meets first.
-    private var earliest: FlowObstacle? {
-        FlowStory.Stage.allCases.lazy.compactMap { stage in
-            candidates.indices.lazy.compactMap { obstacles[$0] }.first { $0.stage == stage }
-        }.first
-    }
-
-    private var notes: [String] {
-        (walk.notes + traces.flatMap(\.notes)).reduce(into: []) { seen, note in
-            if !seen.contains(note) { seen.append(note) }
-        }
-    }
-}
-
-extension FlowStory.Stage {
-    /// As in "it stops at …".
-    var words: String {
-        switch self {
-        case .source: "its source"
-        case .service: "the choice of a backend"
-        case .egress: "the policies of the source"
-        case .path: "the path"
-        case .ingress: "the policies of the destination"
-        case .evidence: "this node"
+    /// Destinations that don't hold the source's node for well: what they answer may not come back.
+    private var waysBack: [String] {
+        walk.sides.compactMap { side in
+            guard let verdict = side.sourceVerdict, verdict == .unreachable || verdict == .suspect,
+                let cluster = source.cluster, let node = source.node
+            else { return nil }
+            let since = side.sourceVerdictSeconds.map { " since \(ageText($0))" } ?? ""
+            return
+                "\(name(side.node)) holds \(cluster)/\(node) for \(verdict.rawValue)\(since): what is "
+                + "answered may not come back"
         }
     }
 }

@@ -11,6 +11,8 @@ public struct FlowWalk: Sendable {
     public static let shownMaximum = 64
     /// Refused flows that are shown.
     public static let evidenceMaximum = 8
+    /// A flow that is older may be gone from the kernel of the other side.
+    static let lostSeconds = 30.0
 
     public let scene: FlowScene
     public let source: FlowStory.End
@@ -22,6 +24,10 @@ public struct FlowWalk: Sendable {
     public let choice: BackendChoice?
     /// What was made of the question.
     public let notes: [String]
+    /// The nodes where the flow begins and may end. What they said is in the other values already.
+    public var sides: [FlowStory.Side] = []
+    /// Why a candidate isn't in place, by its address, as its node says.
+    public var problems: [String: String] = [:]
 
     public init(
         scene: FlowScene, source: FlowStory.End, destination: FlowStory.End,
@@ -59,7 +65,7 @@ public struct FlowWalk: Sendable {
 
     /// - Parameters:
     ///   - traces: what policies say to the flow to each of ``candidates``, in their order.
-    ///   - refused: flows that this node refused lately, oldest first; those like this one are found.
+    ///   - refused: flows that were refused lately, oldest first; those like this one are found.
     ///   - now: milliseconds since 1970.
     public func story(
         traces: [PolicyTraceAnswer], refused: [Flow], at now: Int64
@@ -73,6 +79,7 @@ public struct FlowWalk: Sendable {
         let evidence = Array(
             refused.filter { telling.isAlike($0) }.suffix(Self.evidenceMaximum))
         telling.tell(evidence, at: now)
+        telling.tellConnections(evidence)
         return telling.conclude(evidence)
     }
 }

@@ -90,19 +90,10 @@ public struct ConfigurationLayers {
     // MARK: Layers
 
     private static func read(_ file: String) throws(ConfigurationError) -> Node {
-        let data: Data
-        do {
-            data = try Data(contentsOf: URL(filePath: file))
-        } catch {
-            throw ConfigurationError(file, "can't be read: \(error)")
-        }
-        guard data.count <= AgentConfiguration.maximumFileBytes else {
-            throw ConfigurationError(
-                file, "is larger than \(AgentConfiguration.maximumFileBytes) bytes")
-        }
+        let bytes = try readSetting(file, bytesMaximum: AgentConfiguration.maximumFileBytes)
         let node: Node?
         do {
-            node = try compose(yaml: String(decoding: data, as: UTF8.self))
+            node = try compose(yaml: String(decoding: bytes, as: UTF8.self))
         } catch {
             throw ConfigurationError(file, "is not YAML: \(error)")
         }

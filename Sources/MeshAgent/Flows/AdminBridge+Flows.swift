@@ -16,7 +16,23 @@ final class FlowLosses: Sendable {
     func add(_ lost: UInt64) { losses.withLock { $0 += lost } }
 }
 
-extension AdminBridge {
+/// Where readers of flows get them.
+protocol FlowSource: Sendable {
+    var hub: FlowHub<FlowEvent> { get }
+    var exchange: FlowExchange { get }
+    /// Flows that readers were too slow for.
+    var readerLosses: FlowLosses { get }
+    /// `CLUSTER/NODE`.
+    var nodeName: String { get }
+    func name(of node: NodeID) -> String
+    /// Of this cluster, as they are known now.
+    func otherNodes() async -> [NodeID]
+    /// Since the programs were loaded.
+    var flowsLostByKernel: UInt64 { get }
+    func flow(_ event: FlowEvent, _ names: inout FlowNames) async -> Flow
+}
+
+extension AdminBridge: FlowSource {
     func flows(_ question: FlowQuestion) async throws -> AsyncStream<FlowLine> {
         let reader = FlowReader(self, question)
         return AsyncStream { await reader.next() }
@@ -26,15 +42,15 @@ extension AdminBridge {
 
     func name(of node: NodeID) -> String { "\(configuration.clusterName)/\(node.name)" }
 
-    /// Of this cluster: those that are configured, and those that say that they are there.
-    var otherNodes: [NodeID] {
-        let configured = configuration.members.compactMap {
+    /// Those that are listed by now, and those that say that they are there.
+    func otherNodes() async -> [NodeID] {
+        let listed = await state.members.compactMap {
             NodeID(cluster: configuration.cluster, name: $0.name)
         }
         let known = store.snapshot().nodes.rows.map(\.id).filter {
             $0.cluster == configuration.cluster
         }
-        return Set(configured + known).subtracting([configuration.node]).sorted()
+        return Set(listed + known).subtracting([configuration.node]).sorted()
     }
 
     /// Since the programs were loaded; 0 where that can't be read.

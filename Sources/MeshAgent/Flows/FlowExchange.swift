@@ -83,7 +83,9 @@ final class FlowExchange: Sendable {
 
     func close(_ reader: UInt64) { state.withLock { $0.readers[reader] = nil } }
 
-    func isLinked(_ node: NodeID) -> Bool { state.withLock { $0.links[node] != nil } }
+    func link(to node: NodeID) -> LinkID? { state.withLock { $0.links[node] } }
+
+    func isLinked(_ node: NodeID) -> Bool { link(to: node) != nil }
 
     func nextID() -> UInt64 {
         state.withLock { state in

@@ -45,23 +45,30 @@ struct FlowFollowing {
     private let filter: String
     private let last: UInt16
     private let follows: Bool
-    private let interval: Duration
-    private let bytes: UInt32
-    private let order: [NodeID]
-    private var nodes: [NodeID: Node]
+    private var interval = Self.interval
+    private var bytes = FlowAsk.answerBytesMaximum
+    private var order: [NodeID] = []
+    private var nodes: [NodeID: Node] = [:]
 
     /// - Parameter last: so many flows that happened already, of each node.
     init(_ nodes: [NodeID], filter: String, last: Int, follows: Bool) {
         self.filter = filter
         self.last = UInt16(clamping: last)
         self.follows = follows
-        interval = max(Self.interval, .seconds(nodes.count) / Self.questionsPerSecond)
+        setNodes(nodes)
+    }
+
+    /// These are the nodes from now on; those that stay go on where they were.
+    mutating func setNodes(_ wanted: [NodeID]) {
+        let wanted = wanted.sorted()
+        guard wanted != order else { return }
+        interval = max(Self.interval, .seconds(wanted.count) / Self.questionsPerSecond)
         bytes = UInt32(
             min(
                 Int(FlowAsk.answerBytesMaximum),
-                max(Self.answerBytesMinimum, Self.answersBytes / max(nodes.count, 1))))
-        order = nodes.sorted()
-        self.nodes = Dictionary(uniqueKeysWithValues: nodes.map { ($0, Node()) })
+                max(Self.answerBytesMinimum, Self.answersBytes / max(wanted.count, 1))))
+        order = wanted
+        nodes = Dictionary(uniqueKeysWithValues: wanted.map { ($0, nodes[$0] ?? Node()) })
     }
 
     /// Whether everybody has answered or was given up, and nothing is to follow.

@@ -14,7 +14,10 @@ actor FlowReader {
     static let interval = FlowService.interval
     /// What the kernel lost is looked at this often.
     private static let lossInterval = Duration.seconds(1)
-    private let bridge: AdminBridge
+    /// Who is there to be asked is looked at this often.
+    private static let nodesInterval = Duration.seconds(1)
+
+    private let source: any FlowSource
     private let question: FlowQuestion
     private let seat: UInt64?
     private let node: String
@@ -24,26 +27,25 @@ actor FlowReader {
     private var hasLooked = false
     private var kernelLost: UInt64?
     private var nextLossLook = Instant.zero
+    private var nextNodesLook = Instant.zero
     /// Of several nodes, until all have answered, where nothing is to follow: then they are in order.
     private var gathered: [Flow] = []
     private var lines: ArraySlice<FlowLine> = []
 
-    init(_ bridge: AdminBridge, _ question: FlowQuestion) {
-        self.bridge = bridge
+    init(_ source: any FlowSource, _ question: FlowQuestion) {
+        self.source = source
         self.question = question
-        node = bridge.nodeName
+        node = source.nodeName
         names = FlowNames()
-        let others = question.allNodes ? bridge.otherNodes : []
         following =
-            others.isEmpty
-            ? nil
-            : FlowFollowing(
-                others, filter: question.filter.expression, last: question.last,
-                follows: question.follow)
-        seat = others.isEmpty ? nil : bridge.exchange.open()
+            question.allNodes
+            ? FlowFollowing(
+                [], filter: question.filter.expression, last: question.last,
+                follows: question.follow) : nil
+        seat = question.allNodes ? source.exchange.open() : nil
     }
 
-    deinit { if let seat { bridge.exchange.close(seat) } }
+    deinit { if let seat { source.exchange.close(seat) } }
 
     /// Nil at the end, and when the reader is gone.
     func next() async -> FlowLine? {
@@ -60,7 +62,10 @@ actor FlowReader {
     private func look() async {
         var flows: [Flow] = []
         var notices: [FlowLine] = []
-        if !hasLooked || question.follow { await lookHere(&flows, &notices) }
+        if !hasLooked || question.follow {
+            await lookHere(&flows, &notices)
+            await lookAround()
+        }
         lookThere(&flows, &notices)
         hasLooked = true
         if let following {
@@ -74,12 +79,12 @@ actor FlowReader {
     }
 
     private func lookHere(_ flows: inout [Flow], _ notices: inout [FlowLine]) async {
-        if position == nil, question.last == 0 { position = bridge.hub.position }
-        let news = bridge.hub.news(after: position)
+        if position == nil, question.last == 0 { position = source.hub.position }
+        let news = source.hub.news(after: position)
         // One reader asks at a time.
         var names = names
         for event in news.flows {
-            let flow = await bridge.flow(event, &names)
+            let flow = await source.flow(event, &names)
             if question.filter.matches(flow) { flows.append(flow) }
         }
         self.names = names
@@ -88,21 +93,29 @@ actor FlowReader {
         }
         position = news.position
         if news.lost > 0 {
-            bridge.readerLosses.add(news.lost)
+            source.readerLosses.add(news.lost)
             notices.append(.lost(FlowLoss(node: node, stage: .reader, records: news.lost)))
         }
         guard Instant.monotonicNow >= nextLossLook else { return }
         nextLossLook = .monotonicNow + Self.lossInterval
-        let lost = bridge.flowsLostByKernel
+        let lost = source.flowsLostByKernel
         if let former = kernelLost, lost > former {
             notices.append(.lost(FlowLoss(node: node, stage: .kernel, records: lost - former)))
         }
         kernelLost = lost
     }
 
+    /// Nodes come and go while somebody follows.
+    private func lookAround() async {
+        guard following != nil, Instant.monotonicNow >= nextNodesLook else { return }
+        nextNodesLook = .monotonicNow + Self.nodesInterval
+        let nodes = await source.otherNodes()
+        following?.setNodes(nodes)
+    }
+
     private func lookThere(_ flows: inout [Flow], _ notices: inout [FlowLine]) {
         guard var following, let seat else { return }
-        let exchange = bridge.exchange
+        let exchange = source.exchange
         let now = Instant.monotonicNow
         var events: [FlowFollowing.Event] = []
         for (node, answer) in exchange.answers(for: seat) {
@@ -114,7 +127,7 @@ actor FlowReader {
                 guard var flow = try? JSONDecoder().decode(Flow.self, from: Data(bytes))
                 else { continue }
                 // Whose word it is, whatever it says.
-                flow.node = bridge.name(of: heard.node)
+                flow.node = source.name(of: heard.node)
                 flows.append(flow)
             }
         }
@@ -129,16 +142,16 @@ actor FlowReader {
                 notices.append(
                     .node(
                         FlowNodeNotice(
-                            node: bridge.name(of: node), state: .unreachable, reason: reason)))
+                            node: source.name(of: node), state: .unreachable, reason: reason)))
             case .reachable(let node):
                 notices.append(
-                    .node(FlowNodeNotice(node: bridge.name(of: node), state: .reachable)))
+                    .node(FlowNodeNotice(node: source.name(of: node), state: .reachable)))
             case .lost(let node, let kernel, let network):
                 for (stage, count) in [(FlowLoss.Stage.kernel, kernel), (.network, network)]
                 where count > 0 {
                     notices.append(
                         .lost(
-                            FlowLoss(node: bridge.name(of: node), stage: stage, records: count)))
+                            FlowLoss(node: source.name(of: node), stage: stage, records: count)))
                 }
             }
         }

@@ -47,11 +47,15 @@ extension AdminBridge {
         } catch let error as EnrolmentError {
             throw AdminFault(.unavailable, "\(error)")
         } catch let fault as RosterFault {
-            throw AdminFault(.conflict, "\(fault)")
+            var code = AdminFault.Code.conflict
+            if case .unknown = fault { code = .notFound }
+            throw AdminFault(code, "\(fault)")
         } catch let fault as TokenBook.Fault {
             throw AdminFault(.conflict, "\(fault)")
         } catch let fault as DeskFault {
-            throw AdminFault(.conflict, "\(fault)")
+            var code = AdminFault.Code.conflict
+            if case .noToken = fault { code = .notFound }
+            throw AdminFault(code, "\(fault)")
         }
     }
 

@@ -49,7 +49,9 @@ extension MeshService {
             return TokenSubject(cluster: name, id: id)
         case (nil, nil, let node?):
             guard let subject = TokenSubject(node: node, of: configuration.cluster) else {
-                throw AdminFault(.invalidRequest, "'\(node)' is no node's name")
+                throw AdminFault(
+                    .invalidRequest, "'\(node)' is no node's name",
+                    hint: "a DNS name of a-z, 0-9, - and ., as Kubernetes has it")
             }
             return subject
         default:
@@ -132,7 +134,9 @@ extension MeshService {
         var wanted: [ClusterName]?
         for name in names ?? [] {
             guard let name = ClusterName(rawValue: name) else {
-                throw AdminFault(.notFound, "there is no cluster '\(name)'")
+                throw AdminFault(
+                    .notFound, "there is no cluster '\(name)'",
+                    hint: "weft cluster list shows them")
             }
             wanted = (wanted ?? []) + [name]
         }
@@ -162,7 +166,9 @@ extension MeshService {
     ) async throws -> RosterAnswer {
         guard let name = ClusterName(rawValue: cluster) else {
             try requireHome()
-            throw AdminFault(.notFound, "there is no cluster '\(cluster)'")
+            throw AdminFault(
+                .notFound, "there is no cluster '\(cluster)'",
+                hint: "weft cluster list shows them")
         }
         return try await change { desk, actor throws in try decision(&desk, name, actor) }
     }

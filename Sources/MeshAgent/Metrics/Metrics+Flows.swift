@@ -5,7 +5,9 @@ import MeshDatapath
 import MeshStore
 
 extension Metric {
-    static let ofFlows = [flows, flowBytes, flowsFolded, flowRecordsLost]
+    static let ofFlows = [
+        flows, flowBytes, flowsFolded, flowRecordsLost, flowQuestions, flowAnswers,
+    ]
 
     private static let workload = [
         Label(open: "namespace", "Of the workload on this node, - where neither end is one."),
@@ -44,6 +46,24 @@ extension Metric {
                 "kernel: the ring buffer was full, or a reason had used up its share. reader, network: somebody on this node, or another node, asked too late.",
                 values: FlowLoss.Stage.allCases.map(\.rawValue))
         ])
+    static let flowQuestions = Metric(
+        "weft_flow_questions_total", .counter, .count,
+        "Questions about a flow that other nodes of the cluster put to this one, for weft why.",
+        labels: [
+            Label(
+                "result",
+                "taken: answered. often: the node asked too often, and was told so. crowded: too many questions waited here.",
+                values: AccountExchange.Reception.allCases.map(\.rawValue))
+        ])
+    static let flowAnswers = Metric(
+        "weft_flow_answers_total", .counter, .count,
+        "What became of this node's own questions about flows.",
+        labels: [
+            Label(
+                "result",
+                "silent: no link, or no answer in time. refused: the other node wouldn't. stray: it answered something else than it was asked, and isn't believed. unasked: an answer nobody waits for. crowded: too many were under way.",
+                values: AccountExchange.Fate.allCases.map(\.rawValue))
+        ])
 }
 
 extension AdminBridge {
@@ -55,6 +75,12 @@ extension AdminBridge {
         }
         page.set(.flowRecordsLost, readerLosses.count, FlowLoss.Stage.reader.rawValue)
         page.set(.flowRecordsLost, exchange.lost, FlowLoss.Stage.network.rawValue)
+        page.begin(.flowQuestions)
+        page.begin(.flowAnswers)
+        for (result, count) in accounts.receptions {
+            page.set(.flowQuestions, count, result.rawValue)
+        }
+        for (result, count) in accounts.fates { page.set(.flowAnswers, count, result.rawValue) }
         let (series, folded) = ledger.byWorkload
         page.set(.flowsFolded, folded.flows)
         page.begin(.flows)

@@ -50,6 +50,17 @@ extension AdminBridge {
     }
 }
 
+extension PolicyTraceAnswer {
+    fileprivate static func auditingIsUnknown(of name: String) -> String {
+        "whether \(name) is only being audited is known on its own node"
+    }
+
+    /// Its own node has said it.
+    mutating func forgetAuditing(of name: String) {
+        notes.removeAll { $0 == Self.auditingIsUnknown(of: name) }
+    }
+}
+
 extension PolicyTraceAnswer.Decision {
     fileprivate init(_ decision: PolicyDecision, isAudited: Bool) {
         self.init(
@@ -166,7 +177,7 @@ private struct TracedEnd {
             isAudited = subject.isAudited
             return
         }
-        notes.append("whether \(name) is only being audited is known on its own node")
+        notes.append(PolicyTraceAnswer.auditingIsUnknown(of: name))
         switch peer {
         case .unknown: notes.append("the identity of \(name), \(identity), isn't known here yet")
         case .initializing: notes.append("\(name) has no identity yet")

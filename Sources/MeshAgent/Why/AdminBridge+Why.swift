@@ -13,9 +13,10 @@ extension AdminBridge {
         let tables = store.snapshot()
         let finder = FlowFinder(bridge: self, tables: tables, core: await state.core)
         var notes: [String] = []
-        let source = try await finder.source(question.source, &notes)
+        var source = try await finder.source(question.source, &notes)
         let found = try await finder.destination(question.destination, &notes)
         let traffic = try found.traffic(question, &notes)
+        var frontend = try found.frontend(for: traffic, client: source)
         var scene = FlowScene(
             cluster: configuration.clusterName.rawValue, node: configuration.node.name,
             clusters: try await clusters(), nodes: try await nodes(),
@@ -24,21 +25,41 @@ extension AdminBridge {
         for row in tables.clusters.rows {
             scene.hearsay[row.name.rawValue] = hearsay[row.id]?.sentence
         }
-        let walk = FlowWalk(
-            scene: scene, source: source, destination: found.end, traffic: traffic,
-            frontend: try found.frontend(for: traffic, client: source), notes: notes)
+        var inquiry = FlowInquiry(
+            bridge: self, tables: tables, source: source, traffic: traffic, frontend: frontend)
+        let sight = await inquiry.sourceSight()
+        if let sight {
+            scene.adopt(sight)
+            frontend?.adopt(sight)
+        }
+        func walk() -> FlowWalk {
+            FlowWalk(
+                scene: scene, source: source, destination: found.end, traffic: traffic,
+                frontend: frontend, notes: notes)
+        }
+        let candidates = walk().candidates
+        await inquiry.ask(about: candidates)
+        if let account = inquiry.sourceAccount {
+            // What candidates were chosen by stays.
+            if sight == nil { scene.adopt(account) }
+            source.problem = inquiry.sourceProblem
+        }
+        var told = walk()
+        told.sides = inquiry.sides
+        told.problems = inquiry.problems
         var traces: [PolicyTraceAnswer] = []
-        for candidate in walk.candidates {
+        for candidate in candidates {
             let isIPv4 = !candidate.address.contains(":")
             let from =
                 source.addresses.first { !$0.contains(":") == isIPv4 } ?? source.addresses.first
-            traces.append(
-                try await trace(
-                    from: from ?? source.name, to: candidate.address,
-                    traffic: traffic.trace(port: candidate.port)))
+            var said = try await trace(
+                from: from ?? source.name, to: candidate.address,
+                traffic: traffic.trace(port: candidate.port))
+            inquiry.judge(&said, to: candidate)
+            traces.append(said)
         }
-        return walk.story(
-            traces: traces, refused: try await news(after: nil).refusals,
+        return told.story(
+            traces: traces, refused: await inquiry.refused(),
             at: Int64(realTimeNanoseconds() / 1_000_000))
     }
 }

@@ -216,16 +216,29 @@ extension FlowFinder {
     }
 
     private func unknown(_ text: String) async -> AdminFault {
-        let services = tables.frontends.unorderedRows.lazy.map { "\($0.service)" }
-        let endpoints = await bridge.endpointRows(tables).keys.lazy.map { "\($0.object)" }
-        let names = Set(services).union(endpoints.prefix(Self.namesMaximum))
+        let own = bridge.configuration.cluster
+        let cluster = (try? parse(text))?.cluster
+        let endpoints = await bridge.endpointRows(tables).keys.lazy
+            .filter { cluster == nil || $0.node.cluster == cluster }.map { "\($0.object)" }
+        var names = Set(endpoints.prefix(Self.namesMaximum))
+        let knowsServices = cluster == nil || cluster == own
+        if knowsServices {
+            names.formUnion(tables.frontends.unorderedRows.lazy.map { "\($0.service)" })
+        }
         let bare = text.split(separator: ":").last.map(String.init) ?? text
-        let isBare = !bare.contains("/")
-        let candidates = isBare ? names.map { String($0.split(separator: "/")[1]) } : Array(names)
-        return AdminFault(
-            unknown: "endpoint or service", bare, among: candidates,
-            hint: "weft endpoint list and weft service list show them; of another cluster, write "
-                + "CLUSTER:NAMESPACE/NAME")
+        let prefix = String(text.dropLast(bare.count))
+        let candidates = names.map {
+            prefix + (bare.contains("/") ? $0 : String($0.split(separator: "/")[1]))
+        }
+        return knowsServices
+            ? AdminFault(
+                unknown: "endpoint or service", text, among: candidates,
+                hint: "weft endpoint list and weft service list show them; of another cluster, "
+                    + "write CLUSTER:NAMESPACE/NAME")
+            : AdminFault(
+                unknown: "endpoint", text, among: candidates,
+                hint: "weft endpoint list shows them; of another cluster only endpoints can be "
+                    + "named, a service by its name here")
     }
 }
 
@@ -251,9 +264,8 @@ extension FlowFinder.Found {
         case .port(let transport, let number):
             guard ports.contains(where: { $0.port == number && $0.transport == transport }) else {
                 throw AdminFault(
-                    .notFound,
-                    "\(end.name) has no port \(number)/\(transport.lowercased()), only "
-                        + known.joined(separator: ", "))
+                    .notFound, "\(end.name) has no port \(number)/\(transport.lowercased())",
+                    hint: "name one that it has: \(known.joined(separator: ", "))")
             }
             return .port(transport: transport, number: number)
         case nil:

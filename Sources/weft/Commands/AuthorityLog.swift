@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import MeshTrust
 
 extension AuthorityCommand {
@@ -42,6 +43,12 @@ extension AuthorityCommand {
         private var folder: String { "\(trust)/authority/audit" }
 
         func run() async throws {
+            guard access(folder, F_OK) == 0 else {
+                throw Complaint(
+                    "there is no audit log in \(folder): \(String(cString: strerror(errno)))",
+                    hint: "it is on the cluster's home; --trust names the agent's folder there",
+                    code: errno == ENOENT ? .unknownName : .forbidden)
+            }
             let oldest = since.map { Date() - $0 }
             let findings = try AuditTrail.verify(in: folder).findings
             var shown = try show(AuditQuery(last: last), after: 0) { record in

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FoundationEssentials
+import MeshAgent
 import MeshModel
 import MeshTrust
 
@@ -145,5 +146,6 @@ extension AuthorityCommand {
 }
 
 private func readText(_ path: String) throws -> String {
-    String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
+    String(
+        decoding: try InputFile.read(path, bytesMaximum: TrustBundle.bytesMaximum), as: UTF8.self)
 }

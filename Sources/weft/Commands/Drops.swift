@@ -39,7 +39,7 @@ struct DropsCommand: AsyncParsableCommand {
             try filters.filter(and: ["!type=opened", "!type=closed"]), last: 0, follow: true,
             allNodes: allNodes)
         let printer = FlowPrinter(format: output.output)
-        try await agent.reading.flows(question) { try printer.show($0) }
+        try await agent.reading.show(question, printer)
     }
 
     static func table(_ drops: [DropCount]) -> String {

@@ -47,7 +47,7 @@ struct FlowsCommand: AsyncParsableCommand {
             last: last ?? (follow ? Self.lastWhenFollowing : FlowQuestion.lastMaximum),
             follow: follow, allNodes: allNodes)
         let printer = FlowPrinter(format: output.output)
-        try await agent.reading.flows(question) { try printer.show($0) }
+        try await agent.reading.show(question, printer)
     }
 
     /// `TIME NODE opened TCP shop/web-0 (10.1.0.5:40000) -> 10.96.0.7:80 = shop/api-1 …`

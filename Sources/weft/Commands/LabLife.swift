@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FoundationEssentials
+import MeshAgent
 import MeshLab
 
 extension LabCommand {
@@ -37,7 +38,8 @@ extension LabCommand {
 
         private func read() throws -> LabFile {
             guard let file else { return .builtIn }
-            return try LabFile(yaml: String(contentsOfFile: file, encoding: .utf8), name: file)
+            let bytes = try InputFile.read(file, bytesMaximum: LabFile.bytesMax)
+            return try LabFile(yaml: String(decoding: bytes, as: UTF8.self), name: file)
         }
     }
 
@@ -53,6 +55,7 @@ extension LabCommand {
         @Flag(help: "Remove every lab.") var all = false
 
         func run() async throws {
+            try checkIsRoot("a lab's namespaces and processes are root's")
             for name in all ? try Lab.names() : [options.name] {
                 try await Lab.down(name) { Console.error("\(name): \($0)\n") }
             }

@@ -12,7 +12,8 @@ struct LeaveCommand: AsyncParsableCommand {
             undone, here and there. Drain first ('weft drain on'), for connections end. Interrupted, \
             the agent goes on with it; repeat the command to see how far it is. With --force it ends \
             now: members that haven't heard of it must 'weft cluster forget' this one. \
-            Runs on the cluster's home.
+            Runs on the cluster's home. To take one node out of service: 'weft node leave'; the \
+            whole cluster for a while: 'weft drain on'.
 
               weft leave
               weft leave --wait 5m --force

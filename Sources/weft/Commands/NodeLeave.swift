@@ -20,7 +20,10 @@ extension NodeCommand {
 
         private static let look = Duration.milliseconds(500)
 
-        @Option(help: "How long to wait for what is open; then it goes all the same.")
+        @Option(
+            help: ArgumentHelp(
+                "How long to wait for what is open; then it goes all the same.",
+                valueName: "duration"))
         var timeout: DurationArgument = "60s"
         @Flag(help: "Return at once; 'weft node leave' again shows how far it is.")
         var noWait = false

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import FoundationEssentials
 import MeshAdmin
+import MeshAgent
 
 struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -84,8 +84,8 @@ struct PolicyCommand: ParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let manifest = try Data(contentsOf: URL(filePath: file))
-            let answer = try await agent.reading.checkPolicies(Array(manifest))
+            let manifest = try InputFile.read(file, bytesMaximum: AdminServer.manifestBytesMaximum)
+            let answer = try await agent.reading.checkPolicies(manifest)
             try output.show(answer) { answer in
                 guard answer.problems.isEmpty else {
                     return answer.problems.map { "\(file):\($0)\n" }.joined()

@@ -12,7 +12,9 @@ struct WhyCommand: AsyncParsableCommand {
             Of a flow: who sends it, which backends it may be sent to, what policies on both sides say, \
             and what the path is like; the first line is the answer. Exits with 8 if the flow stops. \
             Ends are [CLUSTER:][NAMESPACE/]NAME of an endpoint or a service, an address, world, host \
-            or remote-node. Without a port: the service's, or a ping.
+            or remote-node. Without a port: the service's, or a ping. The agents of both ends are asked, on \
+            any node of the cluster; the answer says whose word it is, and who said nothing. Other \
+            clusters aren't asked: their side is judged by their ledger.
 
             Of a cluster or a node: what happened to the paths to it, and what was done.
 

@@ -21,15 +21,18 @@ extension FlowStory {
         for step in steps {
             let name = step.stage.rawValue
             let padding = String(repeating: " ", count: width - name.count)
-            lines.append("  \(step.mark.text(isColoured)) \(name)\(padding)  \(step.sentence)")
+            lines.append(
+                "  \(step.mark.text(isColoured)) \(name)\(padding)  \(step.sentence)\(speakers(of: step))"
+            )
             lines += step.details.map { String(repeating: " ", count: width + 9) + $0 }
         }
         var text = lines.joined(separator: "\n") + "\n"
         if destination.kind == .service, !candidates.isEmpty { text += "\n" + table }
         if !evidence.isEmpty {
             text +=
-                "\nRefused here lately\n" + evidence.map { "  \(FlowsCommand.line($0))\n" }.joined()
+                "\nRefused lately\n" + evidence.map { "  \(FlowsCommand.line($0))\n" }.joined()
         }
+        text += asked
         // One a backend, of a service with many.
         text += notes.prefix(Self.notesMaximum).map { "NOTE: \($0).\n" }.joined()
         let hidden = notes.count - Self.notesMaximum
@@ -37,6 +40,24 @@ extension FlowStory {
     }
 
     private static let notesMaximum = 4
+
+    /// Where it isn't the node that was asked, or named in the sentence.
+    private func speakers(of step: Step) -> String {
+        let others = step.saidBy.filter { $0 != seenFrom && !step.sentence.contains($0) }
+        return others.isEmpty ? "" : " (says \(others.joined(separator: ", ")))"
+    }
+
+    /// The nodes at both ends, unless all of them are the one that was asked.
+    private var asked: String {
+        guard sides.contains(where: { $0.node != seenFrom }) else { return "" }
+        return "\n"
+            + Table(["NODE", "IS THE", "ANSWER"], rows: sides) {
+                [
+                    $0.node, $0.roles.map(\.rawValue).joined(separator: ", "),
+                    $0.reason ?? "its own word counts",
+                ]
+            }.text(isColoured: false)
+    }
 
     private var table: String {
         Table(

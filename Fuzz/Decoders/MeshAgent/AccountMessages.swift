@@ -1,0 +1,1 @@
+../../../Sources/MeshAgent/Why/AccountMessages.swift

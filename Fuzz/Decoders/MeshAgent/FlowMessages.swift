@@ -1,0 +1,1 @@
+../../../Sources/MeshAgent/Flows/FlowMessages.swift
