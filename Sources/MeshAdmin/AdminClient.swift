@@ -38,10 +38,24 @@ public struct AdminClient: Sendable {
     public func services() async throws -> [ServiceStatus] { try await get("/v1/services") }
     /// - Parameter ofThisNode: only of the agent's own node.
     public func endpoints(ofThisNode: Bool = false) async throws -> [EndpointStatus] {
-        guard ofThisNode else { return try await get("/v1/endpoints") }
-        let endpoints: [EndpointStatus] = try await get("/v1/endpoints?node=this")
-        // An agent of an earlier version answers with all.
-        return endpoints.filter(\.isLocal)
+        let path = "/v1/endpoints?form=lines" + (ofThisNode ? "&node=this" : "")
+        let response = try await send(path, .GET, nil)
+        let bytes = try await collect(response)
+        let endpoints: [EndpointStatus]
+        if bytes.first == UInt8(ascii: "[") {
+            // An agent of an earlier version knows no lines, and not everything can be said in them.
+            endpoints = try decode([EndpointStatus].self, from: bytes, path, by: response)
+        } else {
+            let lines = try decode(EndpointLines.self, from: bytes, path, by: response)
+            guard let rows = lines.endpoints else {
+                throw AdminClientError.otherVersion(
+                    agent: version(of: response), question: question(path),
+                    reason: "its answer makes no sense here (a line of an endpoint)")
+            }
+            endpoints = rows
+        }
+        // One of a still earlier version answers with all.
+        return ofThisNode ? endpoints.filter(\.isLocal) : endpoints
     }
     public func identities() async throws -> [IdentityStatus] { try await get("/v1/identities") }
     public func drops() async throws -> [DropCount] { try await get("/v1/drops") }

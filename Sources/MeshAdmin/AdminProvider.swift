@@ -16,7 +16,10 @@ public protocol AdminProvider: JoiningProvider, RotationProvider, PolicyProvider
     /// isn't known.
     func why(cluster: String, node: String?) async throws -> HealthStory
     func services() async throws -> [ServiceStatus]
-    func endpoints() async throws -> [EndpointStatus]
+    /// In the order of their clusters' IDs, their nodes' names and their own.
+    ///
+    /// - Parameter ofThisNode: only those.
+    func endpoints(ofThisNode: Bool) async throws -> [EndpointStatus]
     func identities() async throws -> [IdentityStatus]
     func drops() async throws -> [DropCount]
     func maps() async throws -> [MapUsage]

@@ -67,8 +67,13 @@ private func addReading(_ provider: any AdminProvider, to router: Router<BasicRe
     }
     router.get("/v1/endpoints") { request, _ in
         let isLocal = request.uri.queryParameters["node"] == "this"
-        let endpoints = try await untilShutdown { try await provider.endpoints() }
-        return try json(isLocal ? endpoints.filter(\.isLocal) : endpoints)
+        let endpoints = try await untilShutdown {
+            try await provider.endpoints(ofThisNode: isLocal)
+        }
+        guard request.uri.queryParameters["form"] == "lines",
+            let lines = EndpointLines(endpoints)
+        else { return try json(endpoints) }
+        return try json(lines)
     }
     router.answer("/v1/identities") { try await provider.identities() }
     router.answer("/v1/ca/status") { try await provider.trustStatus() }

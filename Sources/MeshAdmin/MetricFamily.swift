@@ -13,7 +13,7 @@ public struct MetricFamily: Hashable, Sendable {
     public struct Sample: Hashable, Sendable {
         /// Values of the metric's labels, in their order.
         public let labels: [String]
-        public let value: Value
+        public fileprivate(set) var value: Value
 
         public init(_ value: Double, _ labels: String...) {
             self.init(value, labels)
@@ -47,28 +47,34 @@ public struct MetricFamily: Hashable, Sendable {
 
     private mutating func add(_ sample: Sample) {
         precondition(sample.labels.count == metric.labels.count, "\(metric.name): labels")
-        var isBeyond = false
-        var labels = zip(metric.labels, sample.labels).map { label, value in
-            guard let values = label.values, !values.contains(value) else { return value }
-            isBeyond = true
-            return Self.other
-        }
-        if !isBeyond, places[labels] == nil {
-            isBeyond = taken == metric.limit
-            if !isBeyond { taken += 1 }
-        }
-        if isBeyond {
-            guard metric.overflow != .omitted else { return }
-            for (index, label) in metric.labels.enumerated() where label.values == nil {
-                labels[index] = Self.other
+        if metric.labels.indices.allSatisfy({ isKnown(sample.labels[$0], at: $0) }) {
+            if let place = places[sample.labels] { return merge(sample.value, at: place) }
+            guard taken == metric.limit else {
+                taken += 1
+                return append(sample)
             }
         }
-        guard let place = places[labels] else {
-            places[labels] = samples.count
-            samples.append(Sample(value: sample.value, labels: labels))
-            return
+        guard metric.overflow != .omitted else { return }
+        let labels = metric.labels.indices.map { index in
+            metric.labels[index].values != nil && isKnown(sample.labels[index], at: index)
+                ? sample.labels[index] : Self.other
         }
-        samples[place] = Sample(value: merged(samples[place].value, sample.value), labels: labels)
+        if let place = places[labels] { return merge(sample.value, at: place) }
+        append(Sample(value: sample.value, labels: labels))
+    }
+
+    /// Whether it may stand there as it is; of an open label, anything may.
+    private func isKnown(_ value: String, at index: Int) -> Bool {
+        metric.labels[index].values?.contains(value) ?? true
+    }
+
+    private mutating func append(_ sample: Sample) {
+        places[sample.labels] = samples.count
+        samples.append(sample)
+    }
+
+    private mutating func merge(_ value: Value, at place: Int) {
+        samples[place].value = merged(samples[place].value, value)
     }
 
     private func merged(_ one: Value, _ other: Value) -> Value {

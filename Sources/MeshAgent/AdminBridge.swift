@@ -53,7 +53,7 @@ struct AdminBridge: AdminProvider {
         let since = await health.nodeSince
         let members = Dictionary(
             uniqueKeysWithValues: await health.members.map { ($0.name, $0) })
-        let endpoints = tables.endpoints.census { $0.node }
+        let endpoints = tables.endpoints.endpointsByNode
         let core = await state.core
         let relays = Set(
             tables.clusters.rows.flatMap { cluster in
@@ -124,45 +124,75 @@ struct AdminBridge: AdminProvider {
         }
     }
 
-    func endpoints() async throws -> [EndpointStatus] {
+    func endpoints(ofThisNode: Bool) async throws -> [EndpointStatus] {
         let tables = store.snapshot()
         let local = Dictionary(
             endpointManager.endpoints.map { ($0.object, $0) }, uniquingKeysWith: { $1 })
         let status = tables.endpoints.statuses
-        return await endpointRows(tables).sorted { $0.key < $1.key }.map { id, rows in
-            let (state, reason) =
-                rows[0].isUnlabelled
-                ? (.pending, "it waits for its pod's object")
-                : realisation(rows.lazy.map { status($0.address) }.first { $0 != .done } ?? .done)
-            let identity = rows[0].identity
-            return EndpointStatus(
-                namespace: id.object.namespace, name: id.object.name,
-                cluster: reference(id.node.cluster, tables), node: id.node.name,
-                isLocal: id.node == configuration.node,
-                addresses: rows.map(\.address).sorted().map(\.description),
-                identity: identity.rawValue, labels: tables.identities[identity]?.labels ?? [:],
-                interface: id.node == configuration.node ? local[id.object]?.hostInterface : nil,
-                state: state, reason: reason)
-        }
-    }
-
-    /// Rows by endpoint. Names of other clusters' endpoints stand in their ledgers only.
-    func endpointRows(_ tables: MeshTables) async -> [EndpointID: [EndpointRow]] {
-        var rows: [EndpointID: [EndpointRow]] = [:]
-        tables.endpoints.forEachBlock(of: 1024) { block in
-            for row in block {
-                guard let object = row.object else { continue }
-                rows[EndpointID(node: row.node, object: object), default: []].append(row)
+        var endpoints: [EndpointStatus] = []
+        // A node's own endpoints are its own cluster's.
+        for cluster in clusters(in: tables)
+        where !ofThisNode || cluster == configuration.cluster {
+            let reference = reference(cluster, tables)
+            let rows = await endpointRows(of: cluster, tables).filter {
+                !ofThisNode || $0.key.node == configuration.node
+            }
+            for (id, rows) in rows.sorted(by: { $0.key < $1.key }) {
+                let (state, reason) =
+                    rows[0].isUnlabelled
+                    ? (.pending, "it waits for its pod's object")
+                    : realisation(
+                        rows.lazy.map { status($0.address) }.first { $0 != .done } ?? .done)
+                let identity = rows[0].identity
+                let isLocal = id.node == configuration.node
+                endpoints.append(
+                    EndpointStatus(
+                        namespace: id.object.namespace, name: id.object.name, cluster: reference,
+                        node: id.node.name, isLocal: isLocal,
+                        addresses: rows.map(\.address).sorted().map(\.description),
+                        identity: identity.rawValue,
+                        labels: tables.identities[identity]?.labels ?? [:],
+                        interface: isLocal ? local[id.object]?.hostInterface : nil,
+                        state: state, reason: reason))
             }
         }
-        for cluster in tables.clusters.rows where !cluster.isLocal {
-            await state.core.synchroniser.replica(of: cluster.id)?.forEachEndpoint { entry in
-                guard let record = EndpointRecord(entry) else { return }
-                let owner = EndpointOwner(cluster: cluster.id, key: record.key)
-                for address in Set(record.addresses) {
-                    guard let row = tables.endpoints[address], row.owner == owner else { continue }
-                    rows[EndpointID(node: row.node, object: record.object), default: []].append(row)
+        return endpoints
+    }
+
+    /// In the order of their IDs, the own one included.
+    private func clusters(in tables: MeshTables) -> [ClusterID] {
+        Set(tables.clusters.unorderedRows.map(\.id)).union([configuration.cluster]).sorted()
+    }
+
+    /// Rows of all clusters by endpoint.
+    func endpointRows(_ tables: MeshTables) async -> [EndpointID: [EndpointRow]] {
+        var rows: [EndpointID: [EndpointRow]] = [:]
+        for cluster in clusters(in: tables) {
+            rows.merge(await endpointRows(of: cluster, tables)) { $0 + $1 }
+        }
+        return rows
+    }
+
+    /// Rows of a cluster by endpoint. Names of other clusters' endpoints stand in their ledgers only.
+    private func endpointRows(
+        of cluster: ClusterID, _ tables: MeshTables
+    ) async -> [EndpointID: [EndpointRow]] {
+        var rows: [EndpointID: [EndpointRow]] = [:]
+        guard cluster != configuration.cluster else {
+            tables.endpoints.forEachBlock(of: 1024) { block in
+                for row in block {
+                    guard let object = row.object else { continue }
+                    rows[EndpointID(node: row.node, object: object), default: []].append(row)
                 }
+            }
+            return rows
+        }
+        await state.replica(of: cluster)?.forEachEndpoint { entry in
+            guard let record = EndpointRecord(entry) else { return }
+            let owner = EndpointOwner(cluster: cluster, key: record.key)
+            for address in Set(record.addresses) {
+                guard let row = tables.endpoints[address], row.owner == owner else { continue }
+                rows[EndpointID(node: row.node, object: record.object), default: []].append(row)
             }
         }
         return rows
@@ -218,8 +248,8 @@ struct AdminBridge: AdminProvider {
         await reconciliation.reconcile()
         await awaitIdentity(of: attached.addresses)
         guard
-            let status = try await endpoints().first(where: {
-                $0.isLocal && $0.namespace == object.namespace && $0.name == object.name
+            let status = try await endpoints(ofThisNode: true).first(where: {
+                $0.namespace == object.namespace && $0.name == object.name
             })
         else { throw AdminFault(.internalError, "\(object) is attached but not in the table") }
         return status

@@ -33,8 +33,8 @@ actor HealthService: Service {
         var addresses: [PathID: TransportAddress] = [:]
         var clusters: [ClusterID] = []
         var inUse: [ClusterID] = []
-        var nodes: [NodeID] = []
-        /// Of these, who says that it leaves; never this one.
+        var nodes: Set<NodeID> = []
+        /// Of these, who says that it leaves; never this one. Sorted.
         var draining: [NodeID] = []
         /// As clusters announce them; of those that announced none yet, the paths tell.
         var relaySets: [ClusterID: RelaySetRecord] = [:]
@@ -191,12 +191,13 @@ actor HealthService: Service {
         for cluster in Set(self.plan.clusters).subtracting(plan.clusters).sorted() {
             forget(cluster)
         }
-        for node in plan.nodes where node != own && liveness.word(of: node) == nil {
+        let added = plan.nodes.filter { $0 != own && liveness.word(of: $0) == nil }
+        for node in added.sorted() {
             let held = datapath.nodeWord(node)
             liveness.add(node, restoring: held.rawValue == 0 ? nil : held, at: now)
             datapath.setNode(node, liveness.word(of: node) ?? held)
         }
-        for node in Set(self.plan.nodes).subtracting(plan.nodes).sorted() { liveness.remove(node) }
+        for node in self.plan.nodes.subtracting(plan.nodes).sorted() { liveness.remove(node) }
         apply(liveness.setDraining(plan.draining, at: now))
         for (cluster, set) in plan.relaySets where set != self.plan.relaySets[cluster] {
             history.note(set, of: cluster, at: now)

@@ -26,10 +26,12 @@ public struct PeerCluster: Hashable, Sendable {
 /// The peers folder, read: usable peers, and why a file is not.
 public struct PeerFolder: Sendable {
     public static let maximumPeers = 4095
-    public var peers: [PeerCluster] { files.map(\.peer) }
+    public var peers: [PeerCluster] { register.peers }
     public private(set) var problems: [ConfigurationError] = []
     /// In the order of the files' names.
-    private var files: [(name: String, peer: PeerCluster)] = []
+    private(set) var register = PeerRegister()
+    /// What each file says that is in force.
+    private var files: [String: PeerCluster] = [:]
 
     /// Reads every `.yaml` file of the folder in the order of their names. A file that can't be used,
     /// repeats a name or an ID, or overlaps an earlier cluster's prefixes is left out and reported.
@@ -45,7 +47,7 @@ public struct PeerFolder: Sendable {
                 .filter { $0.hasSuffix(".yaml") }.sorted()
         } catch {
             problems.append(ConfigurationError(folder, "can't be listed: \(error)"))
-            files = former?.files ?? []
+            if let former { (register, files) = (former.register, former.files) }
             return
         }
         if names.count > Self.maximumPeers {
@@ -56,21 +58,26 @@ public struct PeerFolder: Sendable {
         for name in names.prefix(Self.maximumPeers) {
             let file = folder + "/" + name
             do {
-                let peer = try PeerCluster(file: file)
-                try check(peer, file: file, own: configuration)
-                files.append((name, peer))
+                try add(try PeerCluster(file: file), of: name, in: folder, own: configuration)
             } catch {
                 problems.append(
                     error as? ConfigurationError ?? ConfigurationError(file, "\(error)"))
-                guard let known = former?.files.first(where: { $0.name == name })?.peer,
-                    (try? check(known, file: file, own: configuration)) != nil
-                else { continue }
-                files.append((name, known))
+                guard let known = former?.files[name] else { continue }
+                // Of what contends with others by now nothing is in force; the file is reported already.
+                try? add(known, of: name, in: folder, own: configuration)
             }
         }
     }
 
-    private func check(
+    private mutating func add(
+        _ peer: PeerCluster, of name: String, in folder: String, own: AgentConfiguration
+    ) throws(ConfigurationError) {
+        try check(peer, file: folder + "/" + name, own: own)
+        register.add(peer)
+        files[name] = peer
+    }
+
+    private mutating func check(
         _ peer: PeerCluster, file: String, own: AgentConfiguration
     ) throws(ConfigurationError) {
         if peer.name == own.clusterName || peer.id == own.cluster {
@@ -79,8 +86,8 @@ public struct PeerFolder: Sendable {
                 "cluster '\(peer.name)' (ID \(peer.id)) has this cluster's own name or ID; every cluster of a mesh needs its own"
             )
         }
-        for other in peers {
-            if other.name == peer.name || other.id == peer.id {
+        if let other = register.rival(of: peer) {
+            guard other.name != peer.name, other.id != peer.id else {
                 throw ConfigurationError(
                     file,
                     "name '\(peer.name)' or ID \(peer.id) is already used by '\(other.name)'; change one"

@@ -96,7 +96,7 @@ struct RecordTables {
         rows(of: record, EndpointOwner(cluster: own.cluster, key: record.key)).map {
             EndpointRow(
                 address: $0.address, record: $0.record, object: $0.object, identity: $0.identity,
-                node: $0.node, local: $0.local, workload: nil)
+                node: $0.node, local: $0.local, workload: nil, hasSiblings: $0.hasSiblings)
         }
     }
 
@@ -255,10 +255,12 @@ struct RecordTables {
         guard node != own || local != nil else { return [] }
         if node == own, record.identity.rawValue == 0, held.contains(record.object) { return [] }
         let object = cluster == own.cluster ? record.object : nil
+        let hasSiblings = record.addresses.count > 1
         return record.addresses.map {
             EndpointRow(
                 address: $0, record: owner.record, object: object, identity: identity, node: node,
-                local: local, workload: local.map { _ in LocalWorkload(reported: record.labels) })
+                local: local, workload: local.map { _ in LocalWorkload(reported: record.labels) },
+                hasSiblings: hasSiblings)
         }
     }
 

@@ -179,7 +179,9 @@ extension StateCore {
     /// known must not leave by the host's default route.
     func writeOwnPrefixes() {
         store.write { [configuration] tables in
-            let ofNodes = tables.nodes.rows.filter { $0.id.cluster == configuration.cluster }
+            let ofNodes = tables.nodes.unorderedRows.lazy.filter {
+                $0.id.cluster == configuration.cluster
+            }
             let prefixes = Set(ofNodes.flatMap(\.podPrefixes)).union(configuration.podPrefixes)
             tables.clusters.upsert(
                 ClusterRow(
@@ -188,34 +190,41 @@ extension StateCore {
         }
     }
 
+    /// - Complexity: goes through the nodes and the clusters once; sorts neither.
     func healthPlan(inUse: Set<ClusterID>) -> HealthService.Plan {
-        let nodes = store.read { $0.nodes.rows }
+        let nodes = store.snapshot().nodes
         var plan = HealthService.Plan(
-            clusters: peers.map(\.id), inUse: inUse.sorted(), nodes: nodes.map(\.id),
-            draining: nodes.filter { $0.isDraining && !$0.isLocal }.map(\.id),
-            relaySets: tables.relaySets)
-        for node in nodes where node.id.cluster == configuration.cluster && !node.isLocal {
+            clusters: peers.map(\.id), inUse: inUse.sorted(), relaySets: tables.relaySets)
+        plan.nodes.reserveCapacity(nodes.count)
+        for node in nodes.unorderedRows {
+            plan.nodes.insert(node.id)
+            guard !node.isLocal else { continue }
+            if node.isDraining { plan.draining.append(node.id) }
+            guard node.id.cluster == configuration.cluster else { continue }
             plan.members[node.id] = HealthService.Plan.Member(
-                address: TransportAddress(
-                    address: node.outerAddresses[0], port: configuration.ports.health),
+                address: healthAddress(of: node),
                 keys: distrusted.contains(node.id) ? [] : node.gossipKeys)
         }
-        let outer = Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, $0.outerAddresses[0]) })
+        plan.draining.sort()
+        let local = relays
         for peer in peers {
             let paths = RelayChoice.paths(
-                from: relays,
+                from: local,
                 to: relays(of: peer.id).compactMap { NodeID(cluster: peer.id, name: $0) })
             // Paired before those are left out whose address isn't known yet: the peer pairs them so.
-            for path in paths where outer[path.remote] != nil {
+            for path in paths {
+                guard let remote = nodes[path.remote] else { continue }
                 plan.paths.append(
                     PathPlan(
                         path: path, isInUse: inUse.contains(peer.id),
                         isSingle: paths.count == 1, wasUp: wasUp.contains(peer.id)))
-                plan.addresses[path] = outer[path.remote].map {
-                    TransportAddress(address: $0, port: configuration.ports.health)
-                }
+                plan.addresses[path] = healthAddress(of: remote)
             }
         }
         return plan
+    }
+
+    private func healthAddress(of node: NodeRow) -> TransportAddress {
+        TransportAddress(address: node.outerAddresses[0], port: configuration.ports.health)
     }
 }

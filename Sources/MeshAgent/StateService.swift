@@ -188,6 +188,9 @@ actor StateService: Service {
     /// Of the own cluster, as they are listed by now.
     var members: [AgentConfiguration.Member] { core.members }
 
+    /// That one alone: a copy of the core held elsewhere would have its next step copy its tables.
+    func replica(of cluster: ClusterID) -> Replica? { core.synchroniser.replica(of: cluster) }
+
     /// These are the own cluster's configured nodes from now on.
     func setMembers(_ members: [AgentConfiguration.Member]) {
         step { $0.setMembers(members, at: .bootNow, into: &$1) }

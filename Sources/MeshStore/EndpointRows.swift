@@ -30,6 +30,10 @@ public struct EndpointRows: ReconciledTable {
     public var isComplete: Bool { log.isComplete }
     public var count: Int { ipv4.count + ipv6.count }
     public var isEmpty: Bool { count == 0 }
+    /// How many endpoints there are on each node that has any; one with several addresses counts once.
+    ///
+    /// - Complexity: goes through the nodes, not through the rows.
+    public var endpointsByNode: [NodeID: Int] { nodes.endpointCounts }
 
     public func contains(_ key: Address) -> Bool { self[packed: key] != nil }
     public subscript(key: Address) -> EndpointRow? { self[packed: key].map { row(key, $0) } }
@@ -74,9 +78,12 @@ public struct EndpointRows: ReconciledTable {
         let isPlain = row.object == nil && row.local == nil && row.workload == nil
         if !isPlain || !details.isEmpty { details[row.address] = isPlain ? nil : detail }
         let node = nodes.use(row.node)
-        self[packed: row.address] = Packed(
-            identity: row.identity.rawValue, node: node, record: row.record.rawValue)
-        if let former { nodes.release(former.node) }
+        let value = Packed(
+            identity: row.identity.rawValue, node: node, record: row.record.rawValue,
+            hasSiblings: row.hasSiblings)
+        self[packed: row.address] = value
+        if value.hasSiblings { nodes.addRow(ofRecord: value.record, on: node) }
+        if let former { release(former) }
         log.note(row.address)
         return true
     }
@@ -88,10 +95,15 @@ public struct EndpointRows: ReconciledTable {
     public mutating func delete(_ key: Address) -> Bool {
         guard let former = self[packed: key] else { return false }
         self[packed: key] = nil
-        nodes.release(former.node)
+        release(former)
         if !details.isEmpty { details[key] = nil }
         log.note(key)
         return true
+    }
+
+    private mutating func release(_ row: Packed) {
+        if row.hasSiblings { nodes.removeRow(ofRecord: row.record, on: row.node) }
+        nodes.release(row.node)
     }
 
     /// See ``Table/declareComplete()``.
@@ -112,7 +124,7 @@ public struct EndpointRows: ReconciledTable {
         return EndpointRow(
             address: address, record: RecordHash(rawValue: value.record), object: detail?.object,
             identity: Identity(rawValue: value.identity), node: nodes[value.node],
-            local: detail?.local, workload: detail?.workload)
+            local: detail?.local, workload: detail?.workload, hasSiblings: value.hasSiblings)
     }
 
     private typealias Packed = PackedValue

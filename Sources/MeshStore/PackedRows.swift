@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a row says beside its key. The node is a number of the table's own.
+/// What a row says beside its key. The node is a number of the table's own, below 2^31.
 struct PackedValue: Sendable {
     let identity: UInt32
-    let node: UInt32
     let record: UInt32
+    private let place: UInt32
+
+    init(identity: UInt32, node: UInt32, record: UInt32, hasSiblings: Bool) {
+        self.identity = identity
+        self.record = record
+        place = node << 1 | (hasSiblings ? 1 : 0)
+    }
+
+    var node: UInt32 { place >> 1 }
+    /// See ``EndpointRow/hasSiblings``.
+    var hasSiblings: Bool { place & 1 == 1 }
 }
 
 /// Many small rows in ascending order of their keys, 12 bytes and the key each.

@@ -18,12 +18,15 @@ public struct EndpointRow: TableRow, Hashable {
     public let local: LocalInterface?
     /// Set for endpoints of this node.
     public let workload: LocalWorkload?
+    /// Whether its endpoint has other addresses, too: rows of one record are counted once.
+    public let hasSiblings: Bool
 
     public var key: Address { address }
 
     public init(
         address: Address, record: RecordHash, object: ObjectName?, identity: Identity,
-        node: NodeID, local: LocalInterface?, workload: LocalWorkload? = nil
+        node: NodeID, local: LocalInterface?, workload: LocalWorkload? = nil,
+        hasSiblings: Bool = false
     ) {
         self.address = address
         self.record = record
@@ -32,6 +35,7 @@ public struct EndpointRow: TableRow, Hashable {
         self.node = node
         self.local = local
         self.workload = workload
+        self.hasSiblings = hasSiblings
     }
 }
 

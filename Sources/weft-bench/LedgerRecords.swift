@@ -64,10 +64,11 @@ func anonymousMemory() throws -> Double {
     throw LabError(.failed, "/proc says nothing about RssAnon")
 }
 
-/// Processor time of this process, seconds.
-func processorSeconds() -> Double {
+/// Processor time of this process, or of those that it started and that ended, seconds.
+func processorSeconds(ofChildren: Bool = false) -> Double {
     var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    let who = ofChildren ? RUSAGE_CHILDREN : RUSAGE_SELF
+    getrusage(__rusage_who_t(who.rawValue), &usage)
     func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
     return seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }

@@ -19,7 +19,8 @@ struct OperatorsBenchmark: AsyncParsableCommand {
 
             verbs: one agent that holds 1,000 clusters with 100,000 endpoints, read from its disk; nobody \
             answers in those clusters. How long each command takes from its start to its end, a scrape, \
-            and the page's documents.
+            and the page's documents; and the processor time of command and agent, which says more \
+            on a machine that has other work.
 
             events: connections a second across two clusters with flow events and without, in pairs; a \
             ratio of 1 is as many.

@@ -44,13 +44,23 @@ struct VerbCost {
             // What has to be said about peers nobody answers for is said by then.
             try await Task.sleep(for: .seconds(10))
             try verbs(of: node, in: lab)
-            try await scrapes(agent)
+            let used = try agentSeconds(of: node, in: lab)
+            let count = try await scrapes(agent)
+            Figure(
+                "operators.verbs.scrape.agent-processor",
+                (try agentSeconds(of: node, in: lab) - used) * 1000 / Double(count), "ms"
+            ).report()
             try page(of: node)
         }
     }
 
     private func seconds(since begin: UInt64) -> Double {
         milliseconds(from: begin, to: monotonicNow()) / 1000
+    }
+
+    /// Processor time of the agent since its start.
+    private func agentSeconds(of node: LabPlan.Node, in lab: Lab) throws -> Double {
+        try AgentReading(of: node, in: lab.plan.cluster(named: "alpha"), lab).processorSeconds
     }
 
     private func verbs(of node: LabPlan.Node, in lab: Lab) throws {
@@ -74,6 +84,7 @@ struct VerbCost {
             var times = Sample()
             var bytes = 0
             let start = monotonicNow()
+            let used = (processorSeconds(ofChildren: true), try agentSeconds(of: node, in: lab))
             while times.values.isEmpty
                 || times.values.count < repetitions && seconds(since: start) < Self.verbLimit
             {
@@ -86,6 +97,15 @@ struct VerbCost {
                 .replacing(" ", with: "-").replacing("--", with: "-")
             Figure("operators.verbs.\(name).p50", times.median, "ms", goal: goal).report()
             Figure("operators.verbs.\(name).max", times.largest, "ms").report()
+            let count = Double(times.values.count)
+            Figure(
+                "operators.verbs.\(name).processor",
+                (processorSeconds(ofChildren: true) - used.0) * 1000 / count, "ms"
+            ).report()
+            Figure(
+                "operators.verbs.\(name).agent-processor",
+                (try agentSeconds(of: node, in: lab) - used.1) * 1000 / count, "ms"
+            ).report()
             tell("\(verb): \(bytes) bytes")
         }
         try archive(with: socket, in: lab.plan.stateFolder)
@@ -102,7 +122,8 @@ struct VerbCost {
         unlink(path)
     }
 
-    private func scrapes(_ agent: AdminClient) async throws {
+    /// - Returns: how many.
+    private func scrapes(_ agent: AdminClient) async throws -> Int {
         var times = Sample()
         var text = ""
         for _ in 0..<(isQuick ? 20 : 100) {
@@ -115,6 +136,7 @@ struct VerbCost {
         Figure("operators.verbs.scrape.p99", times.percentile(0.99), "ms", goal: "value<=50")
             .report()
         Figure("operators.verbs.series", Double(series), "series", goal: "value<=2000").report()
+        return times.values.count
     }
 
     private func page(of node: LabPlan.Node) throws {

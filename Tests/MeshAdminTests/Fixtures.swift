@@ -53,7 +53,9 @@ final class ScriptedAgent: AdminProvider {
     func news(after position: PageNews.Position?) async throws -> PageNews {
         (page.withLock { $0 } ?? PageFixture()).news(after: position)
     }
-    func endpoints() async throws -> [EndpointStatus] { [.fixture, .distant] }
+    func endpoints(ofThisNode: Bool) async throws -> [EndpointStatus] {
+        ofThisNode ? [.fixture] : [.fixture, .distant]
+    }
     func identities() async throws -> [IdentityStatus] { [.fixture] }
     func maps() async throws -> [MapUsage] { [.fixture] }
     func kernelServices() async throws -> [KernelService] { [.fixture] }

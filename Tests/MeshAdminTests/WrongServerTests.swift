@@ -5,6 +5,7 @@ import Glibc
 import MeshModel
 import NIOCore
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import MeshAdmin
@@ -30,13 +31,11 @@ private final class Parrot: ChannelInboundHandler {
 
 @Suite("What sits on the socket")
 struct WrongServerTests {
-    /// What a client says that asks for `status`, or for what the body asks, while `reply` is all that
-    /// it hears.
-    private func error(
-        hearing reply: String, hangsUp: Bool = false,
-        _ ask: @Sendable (AdminClient) async throws -> Void = { _ = try await $0.status() }
-    ) async throws -> AdminClientError? {
-        var heard: AdminClientError?
+    /// Runs a body with a client that hears `reply`, whatever it asks.
+    private func hearing(
+        _ reply: String, hangsUp: Bool = false, timeout: Duration = .seconds(10),
+        _ body: @Sendable (AdminClient) async throws -> Void
+    ) async throws {
         try await withFolder { folder in
             let path = "\(folder)/weft.sock"
             let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
@@ -47,11 +46,25 @@ struct WrongServerTests {
                     }
                 }
                 .bind(unixDomainSocketPath: path).get()
-            let client = AdminClient(socketPath: path, timeout: .milliseconds(300))
-            heard = await #expect(throws: AdminClientError.self) { try await ask(client) }
+            try await body(AdminClient(socketPath: path, timeout: timeout))
             try await server.close()
         }
-        return heard
+    }
+
+    /// What a client says that asks for `status`, or for what the body asks, while `reply` is all that
+    /// it hears.
+    private func error(
+        hearing reply: String, hangsUp: Bool = false,
+        _ ask: @escaping @Sendable (AdminClient) async throws -> Void = {
+            _ = try await $0.status()
+        }
+    ) async throws -> AdminClientError? {
+        let heard = Mutex<AdminClientError?>(nil)
+        try await hearing(reply, hangsUp: hangsUp, timeout: .milliseconds(300)) { client in
+            let error = await #expect(throws: AdminClientError.self) { try await ask(client) }
+            heard.withLock { $0 = error }
+        }
+        return heard.withLock { $0 }
     }
 
     private func response(_ server: String?, _ status: String, _ body: String) -> String {
@@ -140,6 +153,26 @@ struct WrongServerTests {
             return
         }
         #expect(lack.hasPrefix("its answer has no '"), "\(lack)")
+    }
+
+    @Test("an agent that knows no lines answers with rows; lines that make no sense are no answer")
+    func rows() async throws {
+        let rows = [EndpointStatus.fixture, .distant]
+        let body = String(decoding: try adminJSON(rows), as: UTF8.self)
+        try await hearing(response("weftd/0.0.9", "200 OK", body)) { client async throws in
+            #expect(try await client.endpoints() == rows)
+            #expect(try await client.endpoints(ofThisNode: true) == rows.filter(\.isLocal))
+        }
+        let lines = try #require(EndpointLines(rows))
+        let misfit = String(decoding: try adminJSON(lines), as: UTF8.self)
+            .replacing("\"lines\":\"", with: "\"lines\":\"one-more ", maxReplacements: 1)
+        let odd = try await error(hearing: response("weftd/0.0.9", "200 OK", misfit)) {
+            _ = try await $0.endpoints()
+        }
+        guard case .otherVersion("0.0.9", "/v1/endpoints", _) = odd else {
+            Issue.record("\(odd.map { "\($0)" } ?? "nothing")")
+            return
+        }
     }
 
     @Test("a name that the agent doesn't know is no sign of another version")

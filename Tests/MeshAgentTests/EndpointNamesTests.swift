@@ -33,6 +33,9 @@ struct EndpointNamesTests {
         #expect(rows.count == 8)
         #expect(rows.census { $0.node.cluster } == [cluster(2): 3, cluster(3): 3])
         #expect(rows.census { $0.node.name } == ["a": 4, "b": 2])
+        let byNode = rows.endpointsByNode
+        #expect(byNode.filter { $0.key.name == "a" }.map(\.value) == [2, 2])
+        #expect(byNode.filter { $0.key.name == "b" }.map(\.value) == [1, 1])
     }
 
     @Test("a record counts under its own key only")

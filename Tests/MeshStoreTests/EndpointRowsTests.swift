@@ -125,6 +125,43 @@ struct EndpointRowsTests {
         #expect(numbers.count == 1)
     }
 
+    @Test(
+        "knows at any time how many endpoints are on each node, without going through their rows",
+        arguments: [4, 5, 6] as [UInt64])
+    func counts(seed: UInt64) throws {
+        var random = Random(state: seed)
+        var table = EndpointRows()
+        var model: [Address: EndpointRow] = [:]
+        let cluster = try #require(ClusterID(rawValue: 2))
+        for step in 0..<6_000 {
+            // Odd ones have one address, even ones up to three; nodes of an endpoint may differ while it
+            // moves.
+            let record = UInt32.random(in: 0..<300, using: &random)
+            let place = record % 2 == 0 ? UInt32.random(in: 0..<3, using: &random) : 0
+            let address = Address(ipv4: record * 3 + place)
+            if Int.random(in: 0..<3, using: &random) == 0 {
+                table.delete(address)
+                model[address] = nil
+            } else {
+                let name = "n\(Int.random(in: 0..<4, using: &random))"
+                let row = EndpointRow(
+                    address: address, record: RecordHash(rawValue: record), object: nil,
+                    identity: Identity(rawValue: 300),
+                    node: try #require(NodeID(cluster: cluster, name: name)), local: nil,
+                    hasSiblings: record % 2 == 0)
+                table.upsert(row)
+                model[address] = row
+            }
+            guard step % 50 == 0 || step > 5_990 else { continue }
+            let expected = model.values.reduce(into: [NodeID: Set<RecordHash>]()) {
+                $0[$1.node, default: []].insert($1.record)
+            }
+            #expect(table.endpointsByNode == expected.mapValues(\.count))
+        }
+        for address in model.keys { table.delete(address) }
+        #expect(table.endpointsByNode.isEmpty)
+    }
+
     @Test("counts on a node only the rows that are there")
     func uses() throws {
         var table = EndpointRows()

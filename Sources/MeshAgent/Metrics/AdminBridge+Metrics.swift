@@ -69,7 +69,9 @@ extension AdminBridge {
             }
         }
         count(.clusters, words.map { $0.1.verdict ?? .unknown })
-        count(.nodes, tables.nodes.rows.map { datapath.nodeWord($0.id).verdict ?? .unknown })
+        count(
+            .nodes,
+            tables.nodes.unorderedRows.map { datapath.nodeWord($0.id).verdict ?? .unknown })
         // Whoever isn't up has its name in the scrape, however many clusters there are.
         let urgent = words.filter { $0.1.verdict != .up } + words.filter { $0.1.verdict == .up }
         for (row, word) in urgent {
@@ -302,7 +304,7 @@ extension AdminBridge {
     }
 }
 
-/// How much there is of each cluster, own first.
+/// How much there is of each cluster, own first. It goes through nodes and services, not through endpoints.
 struct ClusterCensus {
     let clusters: [ClusterRow]
     let nodes: [ClusterID: Int]
@@ -310,12 +312,13 @@ struct ClusterCensus {
     let services: [ClusterID: Set<ObjectName>]
 
     init(_ tables: MeshTables) {
-        clusters =
-            tables.clusters.rows.filter(\.isLocal)
-            + tables.clusters.rows.filter { !$0.isLocal }.sorted { $0.id < $1.id }
-        nodes = tables.nodes.rows.reduce(into: [:]) { $0[$1.id.cluster, default: 0] += 1 }
-        endpoints = tables.endpoints.census { $0.node.cluster }
-        services = tables.frontends.rows.reduce(into: [:]) { services, frontend in
+        let rows = tables.clusters.rows
+        clusters = rows.filter(\.isLocal) + rows.filter { !$0.isLocal }
+        nodes = tables.nodes.unorderedRows.reduce(into: [:]) { $0[$1.id.cluster, default: 0] += 1 }
+        endpoints = tables.endpoints.endpointsByNode.reduce(into: [:]) {
+            $0[$1.key.cluster, default: 0] += $1.value
+        }
+        services = tables.frontends.unorderedRows.reduce(into: [:]) { services, frontend in
             for slice in frontend.slices {
                 services[slice.cluster, default: []].insert(frontend.service)
             }

@@ -114,7 +114,8 @@ extension StateService {
             isComplete: core.isComplete, links: linkViews.count,
             manifestProblems: manifests.problems.count,
             globalServices: Set(
-                core.store.read { $0.frontends.rows }.filter(\.isGlobal).map(\.service)
+                core.store.snapshot().frontends.unorderedRows.lazy.filter(\.isGlobal)
+                    .map(\.service)
             ).count)
     }
 }

@@ -61,7 +61,7 @@ extension Metric {
         labels: [.cluster()], limit: MetricCatalogue.clusters)
     static let clusterEndpoints = Metric(
         "weft_cluster_endpoints", .gauge, .count,
-        "Addresses of a cluster's endpoints that this node knows.",
+        "Endpoints of a cluster that this node knows; one with several addresses counts once.",
         labels: [.cluster()], limit: MetricCatalogue.clusters)
     static let nodes = Metric(
         "weft_nodes", .gauge, .count, "Nodes of all clusters by verdict.", labels: [verdict])

@@ -50,7 +50,7 @@ extension Metric {
         "services", .count,
         "The total number of services of the remote cluster that have backends here known")
     static let ciliumRemoteEndpoints = remote(
-        "endpoints", .count, "The total number of endpoints in the remote cluster: addresses")
+        "endpoints", .count, "The total number of endpoints in the remote cluster")
     static let ciliumMapPressure = Metric(
         "cilium_bpf_map_pressure", .gauge, .ratio,
         "Ratio of the map's entries to its size; the maps are Weft's, without weft_",

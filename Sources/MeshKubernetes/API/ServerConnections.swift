@@ -8,11 +8,9 @@ import NIOHTTPCompression
 import NIOSSL
 import Synchronization
 
-/// The connections to one API server, replaced as a whole when they seem dead.
-///
-/// Over HTTP/2 everything shares one connection, and the library sends no pings: when that connection
-/// is half-open, a request that times out leaves it in the pool for the next one. So whoever hears
-/// nothing at all retires the generation; what is under way on it ends by itself.
+/// The connections to one API server, replaced as a whole when they seem dead: one that is idle and
+/// half-open would be given to the next request. So whoever hears nothing at all retires the
+/// generation; what is under way on it ends by itself.
 final class ServerConnections: Sendable {
     static let connectTimeout = Duration.seconds(5)
 
@@ -109,7 +107,10 @@ final class ServerConnections: Sendable {
                 connect: TimeAmount(Self.connectTimeout), read: TimeAmount(readTimeout)),
             // An answer that unpacks to more than a page is no page.
             decompression: .enabled(limit: .size(KubernetesClient.maximumAnswerBytes)))
-        // Watches hold a connection each where the server speaks HTTP/1.1 only.
+        // Whoever reads slowly holds back the server: a stream of HTTP/2 takes 8 MiB ahead here, in
+        // buffers that its parser makes a hundred times as large.
+        http.httpVersion = .http1Only
+        // Each watch holds a connection.
         http.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 32
         // Otherwise a server that isn't there is tried until the deadline.
         http.connectionPool.retryConnectionEstablishment = false

@@ -48,20 +48,32 @@ struct Table {
     /// Ends with a newline.
     func text(isColoured: Bool) -> String {
         let lines = [columns.map(\.header)] + rows
-        let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-        return lines.map { line in
-            let cells = columns.indices.map { column in
+        let widths = columns.indices.map { column in
+            lines.map { Self.width($0[column]) }.max() ?? 0
+        }
+        let space = UInt8(ascii: " ")
+        var text: [UInt8] = []
+        for line in lines {
+            let start = text.count
+            for column in columns.indices {
+                if column > 0 { text += [space, space] }
                 var cell = line[column]
-                let padding = String(repeating: " ", count: widths[column] - cell.count)
+                let padding = repeatElement(space, count: widths[column] - Self.width(cell))
                 if isColoured, columns[column].hasStates, let tone = Tone(ofState: cell) {
                     cell = tone.paint(cell, true)
                 }
-                return columns[column].alignment == .left ? cell + padding : padding + cell
+                if columns[column].alignment == .right { text += padding }
+                text += cell.utf8
+                if columns[column].alignment == .left { text += padding }
             }
-            let padded = cells.joined(separator: "  ")
-            return padded[
-                ..<(padded.lastIndex { $0 != " " }.map(padded.index(after:)) ?? padded.startIndex)]
-                + "\n"
-        }.joined()
+            while text.count > start, text.last == space { text.removeLast() }
+            text.append(UInt8(ascii: "\n"))
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Characters; those of ASCII need not be looked for one by one.
+    private static func width(_ cell: String) -> Int {
+        cell.utf8.allSatisfy { (0x20..<0x7f).contains($0) } ? cell.utf8.count : cell.count
     }
 }

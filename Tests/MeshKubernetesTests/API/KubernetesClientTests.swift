@@ -168,6 +168,22 @@ struct KubernetesClientTests {
         }
     }
 
+    @Test(
+        "an exchange has its connection to itself, whatever the server speaks: what is read slowly stays there"
+    )
+    func ownConnections() async throws {
+        try await APIServerDouble.serve(tls: try DoubleCertificate()) { server, configuration in
+            let client = try KubernetesClient(configuration)
+            defer { client.close() }
+            try await client.watch(ObjectSelection(.pods), from: .initialEvents, seconds: 60) { _ in
+                let missing = try? await code { _ = try await client.get(Self.web) }
+                #expect(missing == .notFound)
+                #expect(server.connections == 2)
+                return false
+            }
+        }
+    }
+
     @Test("an answer is unpacked up to a page, and no further")
     func compression() async throws {
         try await APIServerDouble.serve { server, configuration in
