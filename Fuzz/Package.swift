@@ -37,12 +37,13 @@ let package = Package(
     ],
     targets: [
         decoders("MeshModel", isWhole: true),
+        decoders("MeshPolicy", ["MeshModel", collections], isWhole: true),
         decoders("MeshReplication", ["MeshModel", collections, crypto], isWhole: true),
         decoders("MeshReachability", ["MeshModel", collections], isWhole: true),
         decoders("MeshMembership", ["MeshModel", collections], isWhole: true),
         decoders("MeshCNI", ["MeshModel"], isWhole: true),
         decoders("MeshLease"),
-        decoders("MeshKubernetes", ["MeshModel", yams]),
+        decoders("MeshKubernetes", ["MeshModel", "MeshPolicy", yams]),
         decoders("MeshTransport", ["MeshModel", crypto]),
         decoders("MeshAgent", ["MeshModel", "MeshReachability"]),
 
@@ -50,8 +51,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "MeshModel", "MeshReplication", "MeshReachability", "MeshMembership", "MeshLease",
-                "MeshKubernetes", "MeshTransport", "MeshAgent", "MeshCNI", crypto,
+                "MeshModel", "MeshPolicy", "MeshReplication", "MeshReachability", "MeshMembership",
+                "MeshLease", "MeshKubernetes", "MeshTransport", "MeshAgent", "MeshCNI", crypto,
             ], path: "Tests/CorpusTests/Targets", swiftSettings: instrumented),
 
         .systemLibrary(name: "CLibFuzzer", path: "CLibFuzzer"),

@@ -56,6 +56,7 @@ extension AdminBridge {
             leaving + core.reportConflicts
             + Self.podConflicts(manifests.pods, await state.pods) + core.tables.serviceProblems
             + core.refusals.values.flatMap(\.values).sorted()
+            + core.tables.unreadable { reference($0, tables).name }
         return AgentStatus(
             version: weftVersion,
             cluster: reference(configuration.cluster, tables), node: configuration.node.name,

@@ -61,7 +61,13 @@ extension StateService {
                 slices: slices.sorted { $0.key < $1.key }.flatMap { cluster, slices in
                     guard let owner = clusterNames[cluster], exported.clusters.contains(owner)
                     else { return [ImportedSlice]() }
-                    return slices.map { ImportedSlice(cluster: owner, record: $0) }
+                    return slices.map { slice in
+                        let nodes = Set(slice.endpoints.map(\.node))
+                        let zones = nodes.map { ($0, merged.zone(of: $0, in: cluster)) }
+                        return ImportedSlice(
+                            cluster: owner, record: slice,
+                            zones: Dictionary(uniqueKeysWithValues: zones))
+                    }
                 })
         }
     }

@@ -34,7 +34,7 @@ public struct FolderSnapshot: Hashable, Sendable {
 func exported(_ service: [UInt8], by export: ServiceExportManifest?) -> [UInt8] {
     guard let export else { return service }
     do throws(DecodingFault) {
-        return try ServiceRecord(encoded: service).exported(at: export.createdAt).encoded
+        return try ServiceRecord(encoded: service).exported(by: export).encoded
     } catch {
         // Of another version than this one: whoever reads it says so.
         return service

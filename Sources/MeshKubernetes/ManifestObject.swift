@@ -12,7 +12,7 @@ struct ManifestObject: Hashable {
         case policy(Policy)
         case export(ObjectName, ServiceExportManifest)
         /// Written by Weft itself.
-        case imported(ImportPlan.Target)
+        case imported(ImportPlan.Target, conditions: [ObjectCondition])
     }
 
     let key: ManifestKey
@@ -44,11 +44,14 @@ extension ManifestObject {
         case ("Namespace", "v1"): content = .init(try NamespaceRecord(manifest: root))
         case ("Service", "v1"): content = try ServiceRecord(manifest: root).map { .init($0) }
         case ("EndpointSlice", "discovery.k8s.io/v1") where try root.isMarked:
-            content = .imported(ImportPlan.Target(.endpointSlices, try ObjectName(manifest: root)))
+            let target = ImportPlan.Target(.endpointSlices, try ObjectName(manifest: root))
+            content = .imported(target, conditions: [])
         case ("ServiceImport", "multicluster.x-k8s.io/v1beta1"),
             ("ServiceImport", "multicluster.x-k8s.io/v1alpha1"):
             let target = ImportPlan.Target(ImportPlan.imports, try ObjectName(manifest: root))
-            content = try root.isMarked ? .imported(target) : nil
+            content =
+                try root.isMarked
+                ? .imported(target, conditions: [ObjectCondition](manifest: root)) : nil
         case ("EndpointSlice", "discovery.k8s.io/v1"):
             content = try SliceRecord(manifest: root).map { .init($0) }
         case ("EndpointSlice", _):
@@ -60,7 +63,8 @@ extension ManifestObject {
             content = .node(try NodeManifest(root))
         case ("ServiceExport", "multicluster.x-k8s.io/v1beta1"),
             ("ServiceExport", "multicluster.x-k8s.io/v1alpha1"):
-            content = .export(try ObjectName(manifest: root), try ServiceExportManifest(root))
+            content = .export(
+                try ServiceExportManifest.name(of: root), try ServiceExportManifest(root))
         default:
             content = try Policy(manifest: root, kind: kind, version: version).map { .policy($0) }
         }
@@ -82,7 +86,7 @@ extension ManifestObject.Content {
         case .pod(let name, _): "\(name)"
         case .node(let node): node.name
         case .export(let name, _): "\(name)"
-        case .imported(let target): "\(target.name)"
+        case .imported(let target, _): "\(target.name)"
         case .policy(let policy):
             policy.name.namespace.isEmpty
                 ? policy.name.name : "\(policy.name.namespace)/\(policy.name.name)"

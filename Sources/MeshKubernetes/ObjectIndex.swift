@@ -24,6 +24,8 @@ public struct ObjectIndex: Sendable {
     public private(set) var exports: [ObjectName: ServiceExportManifest] = [:]
     /// What Weft itself has written there.
     public private(set) var imported: Set<ImportPlan.Target> = []
+    /// Of the ServiceImports among them.
+    public private(set) var importConditions: [ObjectName: [ObjectCondition]] = [:]
     /// As reflectors tell it, by what they watch.
     public private(set) var health: [ObjectSelection: FeedHealth] = [:]
 
@@ -172,8 +174,10 @@ public struct ObjectIndex: Sendable {
             let export = key.kind == .service ? exports[named: key.name] : nil
             put(key, present ? exported(encoded, by: export) : nil, into: &changes)
             noteDerived(key, present ? encoded : nil)
-        case .imported(let target):
+        case .imported(let target, let conditions):
             if present { imported.insert(target) } else { imported.remove(target) }
+            guard target.resource == ImportPlan.imports else { break }
+            importConditions[target.name] = present ? conditions : nil
         case .policy(let policy):
             let record = PolicyRecord(policy)
             put(record.key, present ? record.encoded : nil, into: &changes)

@@ -17,18 +17,19 @@ extension ServiceRecord {
             sessionAffinitySeconds: try clientIPSeconds(spec),
             isNodeLocal: try staysOnNode(spec), derivedFrom: try derivedService(root),
             distribution: TrafficDistribution(
-                manifest: try spec["trafficDistribution"].string() ?? ""))
+                manifest: try spec["trafficDistribution"].string() ?? ""),
+            headlessFamilies: addresses.isEmpty ? try ipFamilies(spec) : [])
     }
 
-    /// As a ServiceExport that was created at a time makes it: used by other clusters, unless its
-    /// annotations keep it from them.
-    func exported(at created: UInt64) -> ServiceRecord {
+    /// As a ServiceExport makes it: used by other clusters, unless its annotations keep it from them.
+    func exported(by export: ServiceExportManifest) -> ServiceRecord {
         ServiceRecord(
             object: object, addresses: addresses, ports: ports, isGlobal: true,
             // Without the annotation `global` nobody said whether it is shared.
             isShared: isShared || !isGlobal, affinity: affinity,
             sessionAffinitySeconds: sessionAffinitySeconds, isNodeLocal: isNodeLocal,
-            exportedAt: created, derivedFrom: derivedFrom, distribution: distribution)
+            exportedAt: export.createdAt, derivedFrom: derivedFrom, distribution: distribution,
+            exportedMetadata: export.metadata, headlessFamilies: headlessFamilies)
     }
 }
 
@@ -120,6 +121,20 @@ private func clusterAddresses(_ spec: ManifestField) throws(ManifestFault) -> [A
     return addresses
 }
 
+/// Of a headless service: nobody else needs to be told.
+private func ipFamilies(_ spec: ManifestField) throws(ManifestFault) -> [IPFamily] {
+    var families: [IPFamily] = []
+    for field in try spec["ipFamilies"].elements(max: 2) {
+        let text = try field.requiredString()
+        guard let family = IPFamily(text) else {
+            throw field.fault("is \"\(text)\"; must be IPv4 or IPv6")
+        }
+        guard !families.contains(family) else { throw field.fault("is \(text) a second time") }
+        families.append(family)
+    }
+    return families
+}
+
 private func servicePorts(
     _ spec: ManifestField, isHeadless: Bool
 ) throws(ManifestFault) -> [ServicePort] {
@@ -194,7 +209,13 @@ extension ServicePort {
         guard let number = try numberField.integer(in: 1...65_535) else {
             throw numberField.fault("is missing; must be 1...65535")
         }
-        self.init(name: name, transport: transport, port: UInt16(number))
+        let applicationField = try field["appProtocol"]
+        let application = try applicationField.string() ?? ""
+        guard application.isEmpty || isQualifiedName(application) else {
+            throw applicationField.fault("is \"\(application)\"; must be like a label's key")
+        }
+        self.init(
+            name: name, transport: transport, port: UInt16(number), application: application)
     }
 }
 

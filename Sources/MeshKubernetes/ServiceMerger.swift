@@ -64,6 +64,11 @@ public struct ServiceMerger: Sendable {
         }
     }
 
+    /// Where a node is; empty if nobody said.
+    public func zone(of node: String, in cluster: ClusterID) -> String {
+        NodeID(cluster: cluster, name: node).flatMap { zones[$0] } ?? ""
+    }
+
     /// One service as each cluster that has it describes it.
     public func services(named name: ObjectName) -> [ClusterID: ServiceRecord] {
         views[name]?.services ?? [:]

@@ -69,8 +69,9 @@ struct ServiceView: Sendable {
         var pools: [ServicePool] = []
         for cluster in clusters(own: own, service: service) {
             guard let theirs = services[cluster],
-                let port = cluster == own && service.derivedFrom.isEmpty
-                    ? port : theirs.counterpart(of: port, in: service)
+                let port = !service.derivedFrom.isEmpty
+                    ? theirs.exposed(port)
+                    : cluster == own ? port : theirs.counterpart(of: port, in: service)
             else { continue }
             pools.append(
                 pool(
@@ -85,8 +86,11 @@ struct ServiceView: Sendable {
     /// The own cluster, then in the order of their IDs those whose backends it may use.
     private func clusters(own: ClusterID, service: ServiceRecord) -> [ClusterID] {
         guard service.derivedFrom.isEmpty else {
-            // KEP-1645: the own cluster's backends count only if it exports them, too.
-            let exporters = services.filter { $0.value.exportedAt > 0 && $0.value.isShared }
+            // KEP-1645: the own cluster's backends count only if it exports them, too, and a headless
+            // service's don't where the oldest export has addresses.
+            let exporters = services.filter {
+                $0.value.exportedAt > 0 && $0.value.isShared && !$0.value.addresses.isEmpty
+            }
             return exporters.keys.sorted { $0 == own ? $1 != own : $1 != own && $0 < $1 }
         }
         guard service.isGlobal, !service.isNodeLocal else { return [own] }
@@ -146,6 +150,12 @@ extension ServiceRecord {
         guard ports.count == 1, service.ports.count == 1, ports[0].transport == port.transport
         else { return nil }
         return ports[0]
+    }
+
+    /// The same port here, whatever its name: KEP-1645 has traffic to a port that clusters contend for
+    /// go only to those that have it.
+    fileprivate func exposed(_ port: ServicePort) -> ServicePort? {
+        ports.first { $0.port == port.port && $0.transport == port.transport }
     }
 
     fileprivate func tier(isOwn: Bool) -> UInt8 {

@@ -57,12 +57,18 @@ extension SliceEndpoint {
         guard node.isEmpty || isSubdomain(node) else {
             throw nodeField.fault("is \"\(node)\"; must be a DNS name")
         }
+        let hostnameField = try field["hostname"]
+        let hostname = try hostnameField.string() ?? ""
+        guard hostname.isEmpty || isLabel(hostname) else {
+            throw hostnameField.fault("is \"\(hostname)\"; must be a DNS label")
+        }
         // discovery/v1: unknown readiness means ready, unknown serving what ready says.
         let conditions = try field["conditions"]
         let isReady = try conditions["ready"].bool() ?? true
         self.init(
             addresses: addresses, isReady: isReady,
             isServing: try conditions["serving"].bool() ?? isReady,
-            isTerminating: try conditions["terminating"].bool() ?? false, node: node)
+            isTerminating: try conditions["terminating"].bool() ?? false, node: node,
+            hostname: hostname)
     }
 }

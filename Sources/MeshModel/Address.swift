@@ -36,6 +36,8 @@ public struct Address: Hashable, Comparable, Sendable {
 
     public var isIPv4: Bool { high == 0 && low >> 32 == 0xffff }
 
+    public var family: IPFamily { isIPv4 ? .ipv4 : .ipv6 }
+
     /// The four bytes of an IPv4 address in host byte order, nil for IPv6.
     public var ipv4: UInt32? { isIPv4 ? UInt32(truncatingIfNeeded: low) : nil }
 
@@ -158,4 +160,18 @@ extension Address: LosslessStringConvertible {
         }
         return words.count <= 8 ? words : nil
     }
+}
+
+/// Written as Kubernetes writes it: `IPv4`, `IPv6`.
+public enum IPFamily: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+    case ipv4 = 4
+    case ipv6 = 6
+
+    public init?(_ text: String) {
+        guard let family = Self.allCases.first(where: { $0.description == text })
+        else { return nil }
+        self = family
+    }
+
+    public var description: String { self == .ipv4 ? "IPv4" : "IPv6" }
 }

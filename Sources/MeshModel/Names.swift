@@ -107,3 +107,32 @@ public func isSubdomain(_ text: String) -> Bool {
     text.utf8.count <= 253
         && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { isLabel($0) }
 }
+
+/// Whether `text` is a value of a Kubernetes label that isn't empty: `[A-Za-z0-9]`, in between also `-`,
+/// `_` and `.`; at most 63 characters.
+public func isLabelText(_ text: some StringProtocol) -> Bool {
+    func isAlphanumeric(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: false
+        }
+    }
+    let bytes = text.utf8
+    guard let first = bytes.first, bytes.count <= 63 else { return false }
+    return isAlphanumeric(first) && bytes.suffix(1).allSatisfy(isAlphanumeric)
+        && bytes.allSatisfy {
+            isAlphanumeric($0)
+                || [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")]
+                    .contains($0)
+        }
+}
+
+/// Whether `text` is a key of a Kubernetes label, `tier` or `example.com/tier`: a text as label values
+/// are, with or without a subdomain and a slash before it.
+public func isQualifiedName(_ text: String) -> Bool {
+    let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let name = parts.last, isLabelText(name) else { return false }
+    return parts.count == 1 || isSubdomain(String(parts[0]))
+}

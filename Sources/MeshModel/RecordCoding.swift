@@ -102,6 +102,17 @@ extension ServiceRecord {
         writer.write(exportedAt)
         writer.write(text: derivedFrom)
         writer.write(distribution.rawValue)
+        // Most services say none of it, and their records stay as they were.
+        let applications = ports.map(\.application)
+        guard
+            !applications.allSatisfy(\.isEmpty) || exportedMetadata != .none
+                || !headlessFamilies.isEmpty
+        else { return }
+        writer.write(texts: applications)
+        writer.write(exportedMetadata.labels)
+        writer.write(exportedMetadata.annotations)
+        writer.write(UInt8(headlessFamilies.count))
+        for family in headlessFamilies { writer.write(family.rawValue) }
     }
 
     public init(from reader: inout ByteReader) throws(DecodingFault) {
@@ -115,15 +126,34 @@ extension ServiceRecord {
         let sessionAffinitySeconds: UInt32 = try reader.read()
         // Earlier versions end here.
         let isEarlier = reader.isAtEnd
+        let isNodeLocal = isEarlier ? false : try reader.readBool()
+        let exportedAt: UInt64 = isEarlier ? 0 : try reader.read()
+        let derivedFrom = isEarlier ? "" : try reader.readText("derived service")
+        // What only a later version knows is no preference to this one.
+        let distribution =
+            reader.isAtEnd
+            ? .anywhere : TrafficDistribution(rawValue: try reader.read()) ?? .anywhere
+        // So do earlier versions, and services of which there is nothing more to say.
+        let isShort = reader.isAtEnd
         self.init(
-            object: object, addresses: addresses, ports: ports, isGlobal: isGlobal,
+            object: object, addresses: addresses,
+            ports: isShort ? ports : try reader.readApplications(of: ports), isGlobal: isGlobal,
             isShared: isShared, affinity: affinity, sessionAffinitySeconds: sessionAffinitySeconds,
-            isNodeLocal: isEarlier ? false : try reader.readBool(),
-            exportedAt: isEarlier ? 0 : try reader.read(),
-            derivedFrom: isEarlier ? "" : try reader.readText("derived service"),
-            // What only a later version knows is no preference to this one.
-            distribution: reader.isAtEnd
-                ? .anywhere : TrafficDistribution(rawValue: try reader.read()) ?? .anywhere)
+            isNodeLocal: isNodeLocal, exportedAt: exportedAt, derivedFrom: derivedFrom,
+            distribution: distribution,
+            exportedMetadata: isShort ? .none : try reader.readExportedMetadata(),
+            headlessFamilies: isShort ? [] : try reader.readFamilies())
+        if exportedAt > 0 { try checkExported() }
+    }
+
+    /// What is exported is written to other clusters' API servers: one port there that they refuse would
+    /// keep the service of all exporters from them.
+    private func checkExported() throws(DecodingFault) {
+        guard isLabel(object.namespace), isLabel(object.name) else { throw .invalid("name") }
+        for port in ports {
+            guard port.name.isEmpty || isLabel(port.name) else { throw .invalid("port name") }
+            guard port.port > 0 else { throw .invalid("port") }
+        }
     }
 }
 
@@ -139,6 +169,10 @@ extension SliceRecord {
             writer.write(endpoint.isTerminating)
             writer.write(text: endpoint.node)
         }
+        let (applications, hostnames) = (ports.map(\.application), endpoints.map(\.hostname))
+        guard !(applications + hostnames).allSatisfy(\.isEmpty) else { return }
+        writer.write(texts: applications)
+        writer.write(texts: hostnames)
     }
 
     public init(from reader: inout ByteReader) throws(DecodingFault) {
@@ -152,7 +186,12 @@ extension SliceRecord {
                 isServing: try reader.readBool(), isTerminating: try reader.readBool(),
                 node: try reader.readText("node name"))
         }
-        self.init(object: object, service: service, ports: ports, endpoints: endpoints)
+        // Earlier versions end here, and slices of which there is nothing more to say.
+        let isShort = reader.isAtEnd
+        self.init(
+            object: object, service: service,
+            ports: isShort ? ports : try reader.readApplications(of: ports),
+            endpoints: isShort ? endpoints : try reader.readHostnames(of: endpoints))
     }
 }
 
@@ -196,6 +235,11 @@ extension ByteWriter {
     fileprivate mutating func write(text: String) {
         write(count: text.utf8.count)
         write(raw: text.utf8)
+    }
+
+    /// As many as the reader knows there are.
+    fileprivate mutating func write(texts: [String]) {
+        for text in texts { write(text: text) }
     }
 
     /// Each behind its length: 4 bytes for IPv4, 16 for IPv6.
@@ -291,5 +335,58 @@ extension ByteReader {
             else { throw .invalid("protocol") }
             return ServicePort(name: name, transport: transport, port: try reader.read())
         }
+    }
+
+    /// Whoever exports a service judges what it says by the same rules: other things are from a cluster
+    /// that breaks them.
+    fileprivate mutating func readApplications(
+        of ports: [ServicePort]
+    ) throws(DecodingFault) -> [ServicePort] {
+        var result: [ServicePort] = []
+        for port in ports {
+            let application = try readText("application protocol")
+            guard application.isEmpty || isQualifiedName(application)
+            else { throw .invalid("application protocol") }
+            result.append(
+                ServicePort(
+                    name: port.name, transport: port.transport, port: port.port,
+                    application: application))
+        }
+        return result
+    }
+
+    fileprivate mutating func readHostnames(
+        of endpoints: [SliceEndpoint]
+    ) throws(DecodingFault) -> [SliceEndpoint] {
+        var result: [SliceEndpoint] = []
+        for endpoint in endpoints {
+            let hostname = try readText("hostname")
+            guard hostname.isEmpty || isLabel(hostname) else { throw .invalid("hostname") }
+            result.append(
+                SliceEndpoint(
+                    addresses: endpoint.addresses, isReady: endpoint.isReady,
+                    isServing: endpoint.isServing, isTerminating: endpoint.isTerminating,
+                    node: endpoint.node, hostname: hostname))
+        }
+        return result
+    }
+
+    fileprivate mutating func readExportedMetadata() throws(DecodingFault) -> ExportedMetadata {
+        let (labels, annotations) = (try readLabels(), try readLabels())
+        do throws(ExportedMetadata.Fault) {
+            return try ExportedMetadata(labels: labels, annotations: annotations)
+        } catch {
+            throw .invalid("exported \(error.isLabel ? "label" : "annotation")")
+        }
+    }
+
+    fileprivate mutating func readFamilies() throws(DecodingFault) -> [IPFamily] {
+        var families: [IPFamily] = []
+        for _ in 0..<(try read(UInt8.self)) {
+            guard let family = IPFamily(rawValue: try read()), !families.contains(family)
+            else { throw .invalid("address family") }
+            families.append(family)
+        }
+        return families
     }
 }

@@ -177,11 +177,17 @@ public struct ServicePort: Hashable, Sendable {
     public let name: String
     public let transport: TransportProtocol
     public let port: UInt16
+    /// What is spoken there, such as `kubernetes.io/h2c`; empty if nobody says. See
+    /// ``isQualifiedName(_:)``.
+    public let application: String
 
-    public init(name: String, transport: TransportProtocol, port: UInt16) {
+    public init(
+        name: String, transport: TransportProtocol, port: UInt16, application: String = ""
+    ) {
         self.name = name
         self.transport = transport
         self.port = port
+        self.application = application
     }
 }
 
@@ -204,13 +210,19 @@ public struct ServiceRecord: LedgerRecord {
     /// Empty for all others.
     public let derivedFrom: String
     public let distribution: TrafficDistribution
+    /// What its ServiceExport wants said of it in other clusters.
+    public let exportedMetadata: ExportedMetadata
+    /// Of a headless service, which has no addresses to tell them by; empty for all others, and where
+    /// nobody says.
+    public let headlessFamilies: [IPFamily]
     public var name: String { "\(object)" }
 
     public init(
         object: ObjectName, addresses: [Address], ports: [ServicePort], isGlobal: Bool,
         isShared: Bool, affinity: ServiceAffinity, sessionAffinitySeconds: UInt32,
         isNodeLocal: Bool = false, exportedAt: UInt64 = 0, derivedFrom: String = "",
-        distribution: TrafficDistribution = .anywhere
+        distribution: TrafficDistribution = .anywhere,
+        exportedMetadata: ExportedMetadata = .none, headlessFamilies: [IPFamily] = []
     ) {
         self.object = object
         self.addresses = addresses
@@ -223,6 +235,19 @@ public struct ServiceRecord: LedgerRecord {
         self.exportedAt = exportedAt
         self.derivedFrom = derivedFrom
         self.distribution = distribution
+        self.exportedMetadata = exportedMetadata
+        self.headlessFamilies = headlessFamilies
+    }
+
+    /// Those it can be reached by, the preferred one first; empty if nobody says.
+    public var families: [IPFamily] {
+        guard !addresses.isEmpty else { return headlessFamilies }
+        var families: [IPFamily] = []
+        // A peer may name two addresses of one family.
+        for address in addresses where !families.contains(address.family) {
+            families.append(address.family)
+        }
+        return families
     }
 }
 
@@ -242,15 +267,19 @@ public struct SliceEndpoint: Hashable, Sendable {
     public let isTerminating: Bool
     /// Empty when the slice names none.
     public let node: String
+    /// A DNS label by which it alone is found, such as `web-0`; empty for none.
+    public let hostname: String
 
     public init(
-        addresses: [Address], isReady: Bool, isServing: Bool, isTerminating: Bool, node: String
+        addresses: [Address], isReady: Bool, isServing: Bool, isTerminating: Bool, node: String,
+        hostname: String = ""
     ) {
         self.addresses = addresses
         self.isReady = isReady
         self.isServing = isServing
         self.isTerminating = isTerminating
         self.node = node
+        self.hostname = hostname
     }
 }
 

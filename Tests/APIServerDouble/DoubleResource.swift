@@ -11,10 +11,13 @@ public struct DoubleResource: Hashable, Sendable {
     public let isNamespaced: Bool
     /// Defined by a CRD: its JSON has other habits than that of built-in types.
     public let isCustom: Bool
+    /// Fields such as `spec.ips` that the definition doesn't have: server-side apply of an object with
+    /// one of them is refused, all else that is written loses it.
+    public let undeclared: Set<String>
 
     public init(
         group: String, versions: [String], plural: String, kind: String, isNamespaced: Bool = true,
-        isCustom: Bool = false
+        isCustom: Bool = false, undeclared: Set<String> = []
     ) {
         self.group = group
         self.versions = versions
@@ -22,6 +25,7 @@ public struct DoubleResource: Hashable, Sendable {
         self.kind = kind
         self.isNamespaced = isNamespaced
         self.isCustom = isCustom
+        self.undeclared = undeclared
     }
 
     func apiVersion(_ version: String) -> String { group.isEmpty ? version : "\(group)/\(version)" }
@@ -62,6 +66,19 @@ extension DoubleResource {
             group: "multicluster.x-k8s.io", versions: ["v1beta1", "v1alpha1"],
             plural: "serviceimports", kind: "ServiceImport", isCustom: true),
     ]
+
+    /// The same in the definitions that there were before v1beta1.
+    public static let earlyMulticluster: [DoubleResource] = multicluster.map { resource in
+        DoubleResource(
+            group: resource.group, versions: ["v1alpha1"], plural: resource.plural,
+            kind: resource.kind, isCustom: true,
+            undeclared: resource.kind == "ServiceExport"
+                ? ["spec.exportedLabels", "spec.exportedAnnotations"]
+                : [
+                    "spec.ipFamilies", "spec.internalTrafficPolicy", "spec.trafficDistribution",
+                    "status.conditions", "status.endpointSliceObjects",
+                ])
+    }
 
     public static let clusterNetworkPolicies = DoubleResource(
         group: "policy.networking.k8s.io", versions: ["v1alpha2"], plural: "clusternetworkpolicies",

@@ -15,6 +15,9 @@ extension DoubleState {
         }
         let patch = Self.defaulted(try body(request, target))
         try validate(patch, name: key.name, target)
+        if let path = target.resource.undeclaredPath(in: patch) {
+            throw .undeclared(target.resource, patch, path)
+        }
         // What a subresource owns is its own affair.
         let part = target.subresource
         let wanted = FieldOwnership.paths(of: patch, part: part)
@@ -60,7 +63,9 @@ extension DoubleState {
     func track(
         _ value: inout JSONValue, former: JSONValue?, manager: String, _ target: DoubleTarget
     ) {
-        guard !target.resource.isCustom else {
+        // A custom object has them from its first apply on.
+        let fields = former?["metadata"]["managedFields"] ?? .null
+        guard !target.resource.isCustom || fields != .null else {
             value["metadata"]["managedFields"] = .null
             return
         }

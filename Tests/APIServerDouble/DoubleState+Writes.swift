@@ -10,7 +10,7 @@ extension DoubleState {
     mutating func create(
         _ request: DoubleRequest, _ target: DoubleTarget
     ) throws(DoubleStatus) -> DoubleAnswer {
-        var value = try object(request, target)
+        var value = target.resource.pruned(try object(request, target))
         let name = value["metadata"]["name"].text ?? ""
         try validate(value, name: name, target)
         let key = DoubleKey(namespace: target.namespace ?? "", name: name)
@@ -81,6 +81,7 @@ extension DoubleState {
         _ value: JSONValue, over former: DoubleObject, manager: String, _ target: DoubleTarget
     ) -> DoubleAnswer {
         guard let key = target.key else { return DoubleAnswer(status: 404) }
+        let value = target.resource.pruned(value)
         var next = value
         if target.subresource == "status" {
             next = former.value
@@ -172,4 +173,22 @@ extension DoubleState {
 extension DoubleRequest {
     /// Who a change is written down to: what the client calls itself.
     var manager: String { query["fieldManager"] ?? "weftd" }
+}
+
+extension DoubleResource {
+    /// The first of its ``undeclared`` fields that an object has.
+    func undeclaredPath(in value: JSONValue) -> String? {
+        undeclared.sorted().first { path in
+            FieldOwnership.get(path.split(separator: ".").map(String.init), of: value) != .null
+        }
+    }
+
+    /// An object without the fields that it can't have.
+    func pruned(_ value: JSONValue) -> JSONValue {
+        undeclared.reduce(into: value) { value, path in
+            let path = path.split(separator: ".").map(String.init)
+            guard FieldOwnership.get(path, of: value) != .null else { return }
+            FieldOwnership.set(path, of: &value, to: .null)
+        }
+    }
 }

@@ -17,6 +17,7 @@ struct DoubleStatus: Error {
             "kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure",
             "message": .string(message), "reason": .string(reason),
         ]
+        if reason.isEmpty { status["reason"] = .null }
         status["details"] = details
         status["code"] = .number("\(code)")
         return status
@@ -91,6 +92,20 @@ struct DoubleStatus: Error {
         return DoubleStatus(
             code: 422, reason: "Invalid", message: "\(qualified) \"\(name)\" is invalid: \(text)",
             details: details)
+    }
+
+    /// The server takes its own refusal for a fault of its own (kubernetes/kubernetes#139253).
+    static func undeclared(
+        _ resource: DoubleResource, _ object: JSONValue, _ path: String
+    ) -> DoubleStatus {
+        let metadata = object["metadata"]
+        let name = [metadata["namespace"].text, metadata["name"].text].compactMap(\.self)
+            .joined(separator: "/")
+        return DoubleStatus(
+            code: 500, reason: "",
+            message: "failed to create typed patch object (\(name); "
+                + "\(object["apiVersion"].text ?? ""), Kind=\(resource.kind)): .\(path): "
+                + "field not declared in schema")
     }
 
     static func badRequest(_ message: String) -> DoubleStatus {

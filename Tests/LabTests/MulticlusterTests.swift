@@ -36,12 +36,14 @@ import Testing
             let name: String
             let labels: [String: String]?
         }
+        struct Port: Decodable {
+            let port: Int
+            let appProtocol: String?
+        }
         struct Spec: Decodable {
-            struct Port: Decodable {
-                let port: Int
-            }
             let type: String?
             let ips: [String]?
+            let ipFamilies: [String]?
             let clusterIPs: [String]?
             let ports: [Port]?
             let sessionAffinity: String?
@@ -60,11 +62,13 @@ import Testing
         }
         struct Endpoint: Decodable {
             let addresses: [String]
+            let hostname: String?
         }
         let kind: String
         let metadata: Metadata
         let spec: Spec?
         let status: Status?
+        let ports: [Port]?
         let endpoints: [Endpoint]?
 
         var conditions: Set<String> {
@@ -130,6 +134,7 @@ import Testing
             try write(Self.export("nothing", at: "2026-01-01T00:00:00Z"), "none", in: gamma, lab)
             let imported = try await awaitObject("ServiceImport", "api", in: alpha, lab) {
                 $0.spec?.ips?.isEmpty == false && $0.status?.clusters?.count == 2
+                    && $0.conditions == ["Ready=True Ready"]
             }
             #expect(imported.spec?.type == "ClusterSetIP")
             #expect(imported.spec?.ports?.map(\.port) == [80])
@@ -216,7 +221,8 @@ import Testing
                 spec:
                   clusterIP: None
                   clusterIPs: [None]
-                  ports: [{name: http, port: 8080}]
+                  ipFamilies: [IPv4]
+                  ports: [{name: http, port: 8080, appProtocol: kubernetes.io/h2c}]
                 ---
                 apiVersion: discovery.k8s.io/v1
                 kind: EndpointSlice
@@ -225,20 +231,29 @@ import Testing
                   namespace: demo
                   labels: {kubernetes.io/service-name: db}
                 addressType: IPv4
-                ports: [{name: http, protocol: TCP, port: 8080}]
+                ports: [{name: http, protocol: TCP, port: 8080, appProtocol: http}]
                 endpoints:
                 - addresses: ["\(backend)"]
+                  hostname: db-0
                   nodeName: \(beta.first.name)
                   conditions: {ready: true, serving: true, terminating: false}
                 ---
                 """
             try write(
-                service + "\n" + Self.export("db", at: "2026-01-01T00:00:00Z"), "db", in: beta, lab)
-            let imported = try await awaitObject("ServiceImport", "db", in: alpha, lab)
+                service + "\n" + Self.export("db", at: "2026-01-01T00:00:00Z")
+                    + "spec: {exportedLabels: {tier: back}}\n", "db", in: beta, lab)
+            let imported = try await awaitObject("ServiceImport", "db", in: alpha, lab) {
+                $0.conditions == ["Ready=True Ready"]
+            }
             #expect(imported.spec?.type == "Headless" && imported.spec?.ips == nil)
+            #expect(imported.spec?.ipFamilies == ["IPv4"])
+            #expect(imported.spec?.ports?.map(\.appProtocol) == ["kubernetes.io/h2c"])
+            #expect(imported.metadata.labels?["tier"] == "back")
             let slice = try await awaitObject("EndpointSlice", "imported-", in: alpha, lab)
             #expect(slice.metadata.labels?["multicluster.kubernetes.io/source-cluster"] == "beta")
             #expect(slice.endpoints?.map(\.addresses) == [[backend]])
+            #expect(slice.endpoints?.map(\.hostname) == ["db-0"])
+            #expect(slice.ports?.map(\.appProtocol) == ["http"])
             #expect(
                 try objects("Service", in: alpha, lab).allSatisfy {
                     !$0.metadata.name.hasPrefix("derived-")

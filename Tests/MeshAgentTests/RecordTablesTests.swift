@@ -105,6 +105,32 @@ struct RecordTablesTests {
         #expect(tables.quarantine[cluster(2)]?.isEmpty == true)
     }
 
+    @Test("of records that can't be read the first few of a cluster are named, with what is wrong")
+    mutating func unreadable() {
+        for number in 10..<20 {
+            apply([RecordKey(kind: .service, name: "default/s\(number)"): [1, 0]])
+        }
+        // A label that no API server takes; the other records go on.
+        let shop = service("web")
+        apply([shop.key: .some(shop.encoded + [0, 1, 1, 0x61, 1, 0x20, 0, 0])])
+        put(service("fine"))
+        let told = tables.unreadable { "east-\($0)" }
+        #expect(told.count == 8)
+        #expect(
+            told.first
+                == "cluster east-2: service/default/s10 ends too early; what it said before is "
+                + "in force")
+        for number in 10..<20 {
+            delete(RecordKey(kind: .service, name: "default/s\(number)"))
+        }
+        #expect(
+            tables.unreadable { "east-\($0)" } == [
+                "cluster east-2: service/default/web has an invalid exported label; what it said "
+                    + "before is in force"
+            ])
+        #expect(tables.quarantine[cluster(2)]?.count == 1)
+    }
+
     @Test("what a quarantined endpoint had before goes with it, and with what follows it")
     mutating func afterQuarantine() {
         let key = endpoint("p", on: "a").key

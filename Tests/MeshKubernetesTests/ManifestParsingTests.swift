@@ -62,6 +62,45 @@ struct ManifestParsingTests {
     }
 
     @Test(
+        "of a headless Service, its slice and its export yields what other clusters are told of it")
+    func exportedService() throws {
+        let yaml =
+            service(
+                ip: "None", ports: "[{name: http, port: 80, appProtocol: kubernetes.io/h2c}]",
+                more: "ipFamilies: [IPv6, IPv4]")
+            + slice(
+                ports: "[{name: http, port: 8080, appProtocol: http}]",
+                "{addresses: [10.1.0.1], hostname: echo-0}")
+                + """
+                ---
+                apiVersion: multicluster.x-k8s.io/v1beta1
+                kind: ServiceExport
+                metadata: {name: echo, creationTimestamp: "2026-11-22T12:32:16Z"}
+                spec:
+                  exportedLabels: {tier: front}
+                  exportedAnnotations: {example.com/a: b c}
+                """
+        let found = try changes(yaml, cluster: 1).map(\.content)
+        for case .service(let record) in found {
+            #expect(record.headlessFamilies == [.ipv6, .ipv4] && record.families.count == 2)
+            #expect(record.ports.map(\.application) == ["kubernetes.io/h2c"])
+            #expect(record.exportedAt == 1_795_350_736)
+            #expect(record.exportedMetadata.labels == ["tier": "front"])
+            #expect(record.exportedMetadata.annotations == ["example.com/a": "b c"])
+        }
+        for case .slice(let record) in found {
+            #expect(record.ports.map(\.application) == ["http"])
+            #expect(record.endpoints.map(\.hostname) == ["echo-0"])
+        }
+        #expect(found.count == 2)
+        let eldest = yaml.replacing("2026-11-22T12:32:16Z", with: "1970-01-01T00:00:00Z")
+        let exports = try changes(eldest, cluster: 1).map(\.content).compactMap { content in
+            if case .service(let record) = content { record.exportedAt } else { nil }
+        }
+        #expect(exports == [1])
+    }
+
+    @Test(
         "of a Service is global and shared as its annotations say, ours before the incumbent's",
         arguments: [
             ("{}", false, false),

@@ -413,25 +413,7 @@ struct ServiceMergerTests {
 
     @Test("of a derived service has the backends of all clusters that export what it stands for")
     func derivedService() throws {
-        let derived = """
-            ---
-            apiVersion: v1
-            kind: Service
-            metadata:
-              name: derived-1
-              labels:
-                multicluster.kubernetes.io/service-name: echo
-                app.kubernetes.io/managed-by: weft
-            spec: {clusterIP: 10.96.9.9, ports: [{name: http, port: 80}]}
-
-            """
-        let export = """
-            ---
-            apiVersion: multicluster.x-k8s.io/v1beta1
-            kind: ServiceExport
-            metadata: {name: echo}
-
-            """
+        let derived = derivedEcho(ports: "[{name: http, port: 80}]")
         var merger = ServiceMerger(own: cluster(1))
         // Before anybody exports anything it has no backend, and the own cluster's don't count.
         _ = merger.update(
@@ -457,4 +439,62 @@ struct ServiceMergerTests {
                 .serviceDeleted(ObjectName(namespace: "default", name: "derived-1"))))
         #expect(merger.frontends.count == 1)
     }
+
+    @Test(
+        "of a derived service leads to clusters that have the port, by its number, and no headless one's"
+    )
+    func derivedPorts() throws {
+        let derived = derivedEcho(ports: "[{name: tcp-80, port: 80}, {name: web, port: 81}]")
+        var merger = ServiceMerger(own: cluster(1))
+        for (number, yaml) in [
+            (1, derived),
+            (
+                2,
+                service(ports: "[{port: 80}]")
+                    + slice(ports: "[{port: 8080}]", endpoint("10.2.0.1"))
+            ),
+            (
+                3,
+                service(ports: "[{name: web, port: 81}]")
+                    + slice(ports: "[{name: web, port: 8081}]", endpoint("10.3.0.1"))
+            ),
+            (
+                4,
+                service(ip: "None", ports: "[{port: 80}]")
+                    + slice(ports: "[{port: 8080}]", endpoint("10.4.0.1"))
+            ),
+        ] {
+            _ = merger.update(
+                try changes(yaml + (number == 1 ? "" : export), cluster: UInt16(number)))
+        }
+        #expect(
+            merger.frontends.map(describe) == [
+                "10.96.9.9:80/TCP tcp-80 | 0.2*255 10.2.0.1:8080@n",
+                "10.96.9.9:81/TCP web | 0.3*255 10.3.0.1:8081@n",
+            ])
+    }
 }
+
+/// A service that Weft made for the import of `echo`.
+private func derivedEcho(ports: String) -> String {
+    """
+    ---
+    apiVersion: v1
+    kind: Service
+    metadata:
+      name: derived-1
+      labels:
+        multicluster.kubernetes.io/service-name: echo
+        app.kubernetes.io/managed-by: weft
+    spec: {clusterIP: 10.96.9.9, ports: \(ports)}
+
+    """
+}
+
+private let export = """
+    ---
+    apiVersion: multicluster.x-k8s.io/v1beta1
+    kind: ServiceExport
+    metadata: {name: echo}
+
+    """

@@ -111,6 +111,49 @@ struct WrongManifest: Sendable, CustomTestStringConvertible {
             "apiVersion: v1\nkind: Pod\nmetadata:\n  <<: {a: b}\n  name: a",
             "4: a merge key (<<) is not supported; write the fields out"
         ),
+        WrongManifest(
+            service(ports: "[{port: 1, appProtocol: 'a b'}]"),
+            "9: spec.ports[0].appProtocol is \"a b\"; must be like a label's key"
+        ),
+        WrongManifest(
+            service(ip: "None", more: "ipFamilies: [IPv4, IPv4]"),
+            "10: spec.ipFamilies[1] is IPv4 a second time"
+        ),
+        WrongManifest(
+            service(ip: "None", more: "ipFamilies: [ipv4]"),
+            "10: spec.ipFamilies[0] is \"ipv4\"; must be IPv4 or IPv6"
+        ),
+        WrongManifest(
+            slice("{addresses: [10.1.0.1], hostname: web_0}"),
+            "9: endpoints[0].hostname is \"web_0\"; must be a DNS label"
+        ),
+        WrongManifest(
+            export("exportedLabels: {tier: a b}"),
+            "5: spec.exportedLabels.tier has a value that no label can have"
+        ),
+        WrongManifest(
+            export("exportedLabels: {tier: 1}"),
+            "5: spec.exportedLabels[tier] is 1, not a string; put it in quotes"
+        ),
+        WrongManifest(
+            export("exportedAnnotations: {weft.io/shared: 'true'}"),
+            "5: spec.exportedAnnotations[weft.io/shared] is for Weft alone to write"
+        ),
+        WrongManifest(
+            export("{}").replacing("web", with: "web.eu"),
+            "3: metadata.name is \"web.eu\"; must be a DNS label"
+        ),
         WrongManifest("- a\n- b", "1: must be a map of fields"),
     ]
+}
+
+private func export(_ spec: String) -> String {
+    """
+    apiVersion: multicluster.x-k8s.io/v1beta1
+    kind: ServiceExport
+    metadata: {name: web, namespace: shop}
+    spec:
+      \(spec)
+
+    """
 }

@@ -15,13 +15,35 @@ private struct Sample: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let encoded: [UInt8]
     let decodesToItself: @Sendable ([UInt8]) throws(DecodingFault) -> Bool
+    /// Where records of earlier versions end, in bytes from this one's end.
+    let earlier: [Int]
+    /// What it leaves out because there is nothing to say, and a later version that says more doesn't.
+    let unsaid: [UInt8]
 
-    init<Record: LedgerRecord>(_ record: Record) {
+    init<Record: LedgerRecord>(_ record: Record, earlier: [Int] = [], unsaid: Int = 0) {
+        self.earlier = earlier
+        self.unsaid = [UInt8](repeating: 0, count: unsaid)
         testDescription = "\(record.key)"
         encoded = record.encoded
         decodesToItself = { bytes throws(DecodingFault) in try Record(encoded: bytes) == record }
     }
 }
+
+private let talkative = ServiceRecord(
+    object: object, addresses: [],
+    ports: [
+        ServicePort(name: "http", transport: .tcp, port: 80, application: "kubernetes.io/h2c"),
+        ports[1],
+    ], isGlobal: true, isShared: true, affinity: .none, sessionAffinitySeconds: 0, exportedAt: 7,
+    exportedMetadata: try! ExportedMetadata(labels: ["a": "b"], annotations: ["c": "é"]),
+    headlessFamilies: [.ipv6, .ipv4])
+private let named = SliceRecord(
+    object: object, service: "echo", ports: ports,
+    endpoints: [
+        SliceEndpoint(
+            addresses: [addresses[0]], isReady: true, isServing: true, isTerminating: false,
+            node: "n", hostname: "web-0")
+    ])
 
 private let samples: [Sample] = [
     Sample(NamespaceRecord(name: "default", labels: ["a": "b", "c": ""], annotations: ["d": "é"])),
@@ -29,12 +51,12 @@ private let samples: [Sample] = [
         NodeRecord(
             name: "node-1", outerAddresses: addresses,
             podPrefixes: ["10.1.0.0/24", "fd00:1::/64"].compactMap { Prefix($0) }, zone: "z",
-            isRelay: true)),
+            isRelay: true), earlier: [1]),
     Sample(
         NodeRecord(
             name: "node-2", outerAddresses: addresses, podPrefixes: [], zone: "", isRelay: false,
             gossipKeys: [1, 2].compactMap { GossipKey([UInt8](repeating: $0, count: 32)) },
-            isDraining: true)),
+            isDraining: true), earlier: [1]),
     Sample(IdentityRecord(identity: Identity(rawValue: 0x0010_0100), labels: ["app": "echo"])),
     Sample(
         EndpointRecord(
@@ -43,7 +65,10 @@ private let samples: [Sample] = [
     Sample(
         ServiceRecord(
             object: object, addresses: addresses, ports: ports, isGlobal: true, isShared: false,
-            affinity: .remote, sessionAffinitySeconds: 10_800, distribution: .sameNode)),
+            affinity: .remote, sessionAffinitySeconds: 10_800, distribution: .sameNode),
+        earlier: [1, 11], unsaid: 5),
+    // Behind it: 19 bytes of protocols, 5 of labels, 6 of annotations, 3 of families.
+    Sample(talkative, earlier: [33, 34, 44]),
     Sample(MemberRecord(name: "node-1", addresses: addresses, zone: "east")),
     Sample(
         SliceRecord(
@@ -55,7 +80,8 @@ private let samples: [Sample] = [
                 SliceEndpoint(
                     addresses: [addresses[1]], isReady: false, isServing: true,
                     isTerminating: true, node: ""),
-            ])),
+            ]), unsaid: 4),
+    Sample(named, earlier: [8]),
     Sample(RelaySetRecord(generation: 0x0102_0304_0506_0708, relays: ["node-1", "n"])),
     Sample(StatementRecord(name: "admission/west", body: [1, 2, 3])),
     Sample(AuthorityRecord(bundle: "certificates", root: [1, 2], required: [3])),
@@ -71,17 +97,13 @@ struct RecordTests {
     @Test("decodes to what was encoded, whatever a later version appends", arguments: samples)
     fileprivate func roundTrip(sample: Sample) throws {
         #expect(try sample.decodesToItself(sample.encoded))
-        #expect(try sample.decodesToItself(sample.encoded + [1, 2, 3]))
+        #expect(try sample.decodesToItself(sample.encoded + sample.unsaid + [1, 2, 3]))
     }
 
     @Test("is refused as truncated at every byte it lacks", arguments: samples)
     fileprivate func truncation(sample: Sample) {
-        // An earlier version's node ends before the byte that says whether it drains, and its service
-        // before the one that says which backends are preferred, or those that say how it is exported.
-        let kind = String(sample.testDescription.prefix { $0 != "/" })
-        let later = ["node": [1], "service": [1, 11]][kind] ?? []
         for length in 0..<sample.encoded.count
-        where !later.contains(sample.encoded.count - length) {
+        where !sample.earlier.contains(sample.encoded.count - length) {
             #expect(throws: DecodingFault.truncated, "\(length) bytes") {
                 try sample.decodesToItself(Array(sample.encoded.prefix(length)))
             }
@@ -121,6 +143,71 @@ struct RecordTests {
             #expect(try NodeRecord(encoded: record.encoded) == record)
             #expect(try !NodeRecord(encoded: record.encoded.dropLast()).isDraining)
         }
+    }
+
+    @Test("of which a later version says more reads without it as an earlier version reads it")
+    func compatibility() throws {
+        // What an agent from before wrote, and all that it reads of what is written now.
+        let service = ServiceRecord(
+            object: object, addresses: [], ports: ports, isGlobal: true, isShared: true,
+            affinity: .none, sessionAffinitySeconds: 0, exportedAt: 7)
+        #expect(talkative.encoded.dropLast(33) == service.encoded[...])
+        #expect(try ServiceRecord(encoded: service.encoded) == service)
+        #expect(service.exportedMetadata == .none && service.families.isEmpty)
+        let slice = SliceRecord(
+            object: object, service: "echo", ports: ports,
+            endpoints: [
+                SliceEndpoint(
+                    addresses: [addresses[0]], isReady: true, isServing: true,
+                    isTerminating: false, node: "n")
+            ])
+        #expect(named.encoded.dropLast(8) == slice.encoded[...])
+        #expect(try SliceRecord(encoded: slice.encoded) == slice)
+        // Nothing to say takes no bytes: ledgers stay as they were.
+        #expect(
+            Array(talkative.encoded.suffix(33)) == [17] + Array("kubernetes.io/h2c".utf8) + [
+                0,  // the second port's protocol
+                1, 1, 0x61, 1, 0x62,  // one label, a: b
+                1, 1, 0x63, 2, 0xc3, 0xa9,  // one annotation, c: é
+                2, 6, 4,  // families
+            ])
+    }
+
+    @Test("with what no API server takes is refused by the name of it")
+    func exportedBounds() throws {
+        let end = Array(talkative.encoded.dropLast(33))
+        let none: [UInt8] = [0, 0]
+        let bad = "a b".utf8
+        for (bytes, fault) in [
+            ([3] + bad + [0, 0, 0, 0], DecodingFault.invalid("application protocol")),
+            (none + [1, 3] + bad + [0, 0, 0], .invalid("exported label")),
+            (none + [1, 1, 0x61, 3] + bad + [0, 0], .invalid("exported label")),
+            (none + [0, 1, 3] + bad + [0, 0], .invalid("exported annotation")),
+            (none + [0, 65], .tooLong("labels")),
+            (none + [0, 0, 1, 5], .invalid("address family")),
+            (none + [0, 0, 2, 4, 4], .invalid("address family")),
+        ] {
+            #expect(throws: fault) { try ServiceRecord(encoded: end + bytes) }
+        }
+        func record(_ name: String, _ port: ServicePort, exportedAt: UInt64 = 7) -> [UInt8] {
+            ServiceRecord(
+                object: ObjectName(namespace: "default", name: name), addresses: addresses,
+                ports: [port], isGlobal: true, isShared: true, affinity: .none,
+                sessionAffinitySeconds: 0, exportedAt: exportedAt
+            ).encoded
+        }
+        let port = ServicePort(name: "a b", transport: .tcp, port: 80)
+        let zero = ServicePort(name: "", transport: .tcp, port: 0)
+        for (bytes, fault) in [
+            (record("web", port), DecodingFault.invalid("port name")),
+            (record("web", zero), .invalid("port")), (record("..", ports[0]), .invalid("name")),
+        ] {
+            #expect(throws: fault) { try ServiceRecord(encoded: bytes) }
+        }
+        // Nobody writes what isn't exported to an API server.
+        #expect(try ServiceRecord(encoded: record("web", port, exportedAt: 0)).ports == [port])
+        let hostname = Array(named.encoded.dropLast(8)) + none + [3] + bad
+        #expect(throws: DecodingFault.invalid("hostname")) { try SliceRecord(encoded: hostname) }
     }
 
     @Test("of an identity has these bytes on the wire")

@@ -2,6 +2,7 @@
 
 import Logging
 import MeshKubernetes
+import MeshLease
 import MeshModel
 import ServiceLifecycle
 
@@ -36,8 +37,7 @@ struct ExportService: Service {
                 plan.flatMap { $0.version == view.version ? $0 : nil }
                 ?? ImportPlan(version: view.version)
             await writeImports(
-                services.filter { view.namespaces.contains($0.service.namespace) },
-                present: view.present, &current)
+                services.filter { view.namespaces.contains($0.service.namespace) }, view, &current)
             plan = current
         }
     }
@@ -50,7 +50,13 @@ struct ExportService: Service {
         let exporters = await state.exporters(of: exports.map(\.service))
         let patches = zip(exports, exporters).lazy.compactMap { self.patch($0, $1) }
         for (request, service) in patches.prefix(Self.writesMaximum) {
-            guard await send(request, about: "ServiceExport \(service)") else { return }
+            do {
+                try await write(request)
+            } catch {
+                tell(error, about: "ServiceExport \(service)")
+                // What is wrong with one of them keeps no other from being told.
+                guard let error = error as? KubernetesError, error.isOfOneObject else { return }
+            }
         }
     }
 
@@ -77,39 +83,19 @@ struct ExportService: Service {
     // MARK: Imports
 
     private func writeImports(
-        _ services: [ImportedService], present: Set<ImportPlan.Target>, _ plan: inout ImportPlan
+        _ services: [ImportedService], _ view: ImportView, _ plan: inout ImportPlan
     ) async {
-        for step in plan.steps(to: services, present: present, maximum: Self.writesMaximum) {
-            guard await send(request(step, of: plan), about: "\(step)") else { return }
-            plan.done(step)
+        let steps = plan.steps(
+            to: services, present: view.present, conditions: view.conditions,
+            maximum: Self.writesMaximum, at: .bootNow, nowUnixSeconds: unixSeconds())
+        for failure in await plan.carryOut(steps, at: .bootNow, write: write) {
+            tell(failure.error, about: "\(failure.step)")
         }
     }
 
-    private func request(_ step: ImportPlan.Step, of plan: ImportPlan) -> ObjectRequest {
-        func path(_ target: ImportPlan.Target) -> ObjectPath {
-            ObjectPath(
-                plan.resource(of: target), namespace: target.name.namespace,
-                name: target.name.name, subresource: target.part)
-        }
-        return switch step {
-        case .apply(let target, let body):
-            // Not by force: what somebody else wrote is a conflict, and told.
-            .patch(
-                path(target), .apply(fieldManager: ImportPlan.manager, force: false), body: body)
-        case .delete(let target): ObjectRequest(.delete, path(target))
-        }
-    }
-
-    /// - Returns: false if it failed: the others would fare no better, and the next pass tries again.
-    private func send(_ request: ObjectRequest, about what: String) async -> Bool {
-        do {
-            try await write(request)
-            return true
-        } catch {
-            log.warning(
-                "The API server doesn't take what the multi-cluster API wants there",
-                metadata: ["object": "\(what)", "error": "\(error)"])
-            return false
-        }
+    private func tell(_ error: any Error, about what: String) {
+        log.warning(
+            "The API server doesn't take what the multi-cluster API wants there",
+            metadata: ["object": "\(what)", "error": "\(error)"])
     }
 }

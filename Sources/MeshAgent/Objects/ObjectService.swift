@@ -214,8 +214,8 @@ actor ObjectService: Service, ObjectConsumer {
         guard let version = selection?.resource.version else { return nil }
         let namespaces = index.records.keys.filter { $0.kind == .namespace }.map(\.name)
         return ImportView(
-            version: version, present: index.imported, addresses: index.derivedAddresses,
-            namespaces: Set(namespaces))
+            version: version, present: index.imported, conditions: index.importConditions,
+            addresses: index.derivedAddresses, namespaces: Set(namespaces))
     }
 
     /// One for each watch, in the order of their names.
@@ -258,6 +258,8 @@ struct ImportView: Sendable {
     /// Of ServiceImport.
     let version: String
     let present: Set<ImportPlan.Target>
+    /// Of ServiceImports.
+    let conditions: [ObjectName: [ObjectCondition]]
     let addresses: [ObjectName: [Address]]
     /// Nothing is imported into one that isn't there.
     let namespaces: Set<String>

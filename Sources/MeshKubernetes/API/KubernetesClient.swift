@@ -123,9 +123,11 @@ public struct KubernetesClient: Sendable {
             var decoder = WatchDecoder()
             for try await chunk in response.body {
                 hear()
-                for event in try decoder.decode(chunk.readableBytesView) {
+                let (events, fault) = decoder.decode(chunk.readableBytesView)
+                for event in events {
                     guard await body(.event(event)) else { return }
                 }
+                if let fault { throw fault }
             }
             guard decoder.isBetweenLines else {
                 throw KubernetesError(.malformed, "the watch was cut in the middle of an object")

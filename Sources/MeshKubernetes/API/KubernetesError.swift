@@ -71,6 +71,19 @@ public struct KubernetesError: Error, Hashable, Sendable, CustomStringConvertibl
 }
 
 extension KubernetesError {
+    /// Whether the server objects to what one object is, or was: others may fare better.
+    public var isOfOneObject: Bool {
+        switch code {
+        case .invalid, .conflict, .alreadyExists, .notFound, .tooLarge: true
+        case .unavailable, .timedOut, .unauthorized, .forbidden, .expired, .versionTooLarge,
+            .throttled,
+            .server, .malformed, .configuration:
+            false
+        }
+    }
+}
+
+extension KubernetesError {
     /// Longest that a server's wish to be left alone is obeyed.
     static let maximumRetryAfter = Duration.seconds(600)
 

@@ -14,20 +14,26 @@ public struct WatchDecoder: Sendable {
     /// Whether the stream may end here: it doesn't, in the middle of an object.
     public var isBetweenLines: Bool { line.isEmpty && !isOverlong }
 
-    /// - Parameter body: gets each event that is complete.
-    /// - Throws: ``JSONFault``: nothing of that line is used, and the stream is to be given up.
-    public mutating func decode(_ bytes: some Sequence<UInt8>) throws(JSONFault) -> [WatchEvent] {
+    /// - Returns: events that are complete, and what is wrong with the line behind them: nothing of it
+    ///   is used, and the stream is to be given up.
+    public mutating func decode(
+        _ bytes: some Sequence<UInt8>
+    ) -> (events: [WatchEvent], fault: JSONFault?) {
         var events: [WatchEvent] = []
         for byte in bytes {
             if byte == UInt8(ascii: "\n") {
-                if let event = try finishLine() { events.append(event) }
+                do throws(JSONFault) {
+                    if let event = try finishLine() { events.append(event) }
+                } catch {
+                    return (events, error)
+                }
             } else if line.count < Self.maximumLineBytes {
                 line.append(byte)
             } else {
                 isOverlong = true
             }
         }
-        return events
+        return (events, nil)
     }
 
     private mutating func finishLine() throws(JSONFault) -> WatchEvent? {

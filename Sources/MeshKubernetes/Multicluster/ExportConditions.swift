@@ -4,9 +4,6 @@ public import MeshModel
 
 /// What a cluster says back about its ServiceExports.
 public enum ExportConditions {
-    /// Of the texts for people.
-    private static let messageMaximum = 1024
-
     /// - Parameters:
     ///   - service: the exported service, nil if there is none of its name.
     ///   - isAlias: an ExternalName service, which can't be exported.
@@ -19,14 +16,10 @@ public enum ExportConditions {
     ) -> [ObjectCondition]? {
         var wanted: [ObjectCondition] = []
         func set(_ type: String, _ isTrue: Bool, _ reason: String, _ message: String) {
-            let former = export.conditions.first { $0.type == type }
-            let changes = former?.isTrue != isTrue
             wanted.append(
                 ObjectCondition(
-                    type: type, isTrue: isTrue, reason: reason,
-                    message: String(message.prefix(messageMaximum)),
-                    since: changes ? rfc3339(unixSeconds: now) : former?.since ?? "",
-                    generation: export.generation))
+                    type, isTrue, reason, message, generation: export.generation,
+                    after: export.conditions[type], nowUnixSeconds: now))
         }
         if isAlias {
             set(
@@ -55,25 +48,12 @@ public enum ExportConditions {
         } else {
             set("Conflict", false, "NoConflicts", "")
         }
-        let others = export.conditions.filter { other in
-            !wanted.contains { $0.type == other.type }
-        }
-        let known = export.conditions.filter { known in wanted.contains { $0.type == known.type } }
-        return Set(known) == Set(wanted) ? nil : others + wanted
+        let all = export.conditions.saying(wanted)
+        return Set(export.conditions) == Set(all) ? nil : all
     }
 
     /// The body of a merge patch of a ServiceExport's status.
     public static func patch(_ conditions: [ObjectCondition]) -> JSONValue {
         ["status": ["conditions": .array(conditions.map(\.json))]]
-    }
-}
-
-extension ObjectCondition {
-    fileprivate var json: JSONValue {
-        [
-            "type": .string(type), "status": isTrue ? "True" : "False", "reason": .string(reason),
-            "message": .string(message), "lastTransitionTime": .string(since),
-            "observedGeneration": .number("\(generation)"),
-        ]
     }
 }

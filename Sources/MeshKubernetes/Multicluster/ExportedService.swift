@@ -20,13 +20,20 @@ public struct ExportedService: Hashable, Sendable {
     public let isHeadless: Bool
     /// The union, in the order in which they came in.
     public let ports: [ServicePort]
+    /// Those that all of ``clusters`` have, so that each reaches all backends; in the oldest's order,
+    /// and empty if nobody says.
+    public let families: [IPFamily]
     public let sessionAffinitySeconds: UInt32
     public let isNodeLocal: Bool
     public let distribution: TrafficDistribution
+    public let metadata: ExportedMetadata
     /// Clusters whose endpoints belong to it, sorted.
     public let clusters: [ClusterName]
     /// What keeps it from being the same everywhere; in the order of the clusters' precedence.
     public let conflicts: [ExportConflict]
+
+    /// Of the union: as many as one cluster's service may have.
+    static let portsMaximum = RecordLimit.ports
 
     /// Nil if nobody exports it.
     public init?(_ exporters: some Sequence<ServiceExporter>) {
@@ -40,7 +47,9 @@ public struct ExportedService: Hashable, Sendable {
         sessionAffinitySeconds = oldest.record.sessionAffinitySeconds
         isNodeLocal = oldest.record.isNodeLocal
         distribution = oldest.record.distribution
+        metadata = oldest.record.exportedMetadata
         var ports: [ServicePort] = []
+        var families: [IPFamily] = []
         var clusters: [ClusterName] = []
         var conflicts: [ExportConflict] = []
         for exporter in ordered {
@@ -55,29 +64,28 @@ public struct ExportedService: Hashable, Sendable {
                 conflict(.type, record.addresses.isEmpty ? "it is headless" : "it has cluster IPs")
                 continue
             }
+            let common = families.filter { record.families.contains($0) }
+            // Whoever has none in common would be reached by nobody, and nobody by what is left.
+            guard families.isEmpty || record.families.isEmpty || !common.isEmpty else {
+                let theirs = record.families.map(\.description).joined(separator: ", ")
+                conflict(.ipFamily, "it has no address family but \(theirs)")
+                continue
+            }
+            if !record.families.isEmpty { families = families.isEmpty ? record.families : common }
             clusters.append(exporter.cluster)
-            let isSticky = record.sessionAffinitySeconds > 0
-            if isSticky != (sessionAffinitySeconds > 0) {
-                conflict(.sessionAffinity, "session affinity is \(isSticky ? "ClientIP" : "None")")
-            } else if record.sessionAffinitySeconds != sessionAffinitySeconds {
-                conflict(
-                    .sessionAffinityConfig,
-                    "session affinity lasts \(record.sessionAffinitySeconds) s")
+            for (reason, detail) in record.differences(from: oldest.record) {
+                conflict(reason, detail)
             }
-            if record.isNodeLocal != isNodeLocal {
-                conflict(
-                    .internalTrafficPolicy,
-                    "internalTrafficPolicy is \(record.isNodeLocal ? "Local" : "Cluster")")
-            }
-            for port in record.ports where !ports.contains(port) {
-                if let other = ports.first(where: { $0.contends(with: port) }) {
-                    conflict(.port, "port \(port.text) contends with \(other.text)")
-                } else {
-                    ports.append(port)
-                }
+            let lost = ports.add(record.ports)
+            if !lost.isEmpty {
+                conflict(.port, lost.firstFew)
+            } else if Set(record.ports) != Set(oldest.record.ports) {
+                let theirs = record.ports.map(\.text).firstFew
+                conflict(.port, theirs.isEmpty ? "it has no ports" : "it has the ports \(theirs)")
             }
         }
         self.ports = ports
+        self.families = families
         self.clusters = clusters.sorted { $0.rawValue < $1.rawValue }
         self.conflicts = conflicts
     }
@@ -92,6 +100,10 @@ public struct ExportConflict: Hashable, Sendable {
         case sessionAffinity = "SessionAffinityConflict"
         case sessionAffinityConfig = "SessionAffinityConfigConflict"
         case internalTrafficPolicy = "InternalTrafficPolicyConflict"
+        case trafficDistribution = "TrafficDistributionConflict"
+        case labels = "LabelsConflict"
+        case annotations = "AnnotationsConflict"
+        case ipFamily = "IPFamilyConflict"
     }
 
     public let reason: Reason
@@ -107,11 +119,82 @@ extension ExportConflict: CustomStringConvertible {
     }
 }
 
+extension ServiceRecord {
+    /// Of what one export decides for all.
+    fileprivate func differences(
+        from oldest: ServiceRecord
+    ) -> [(reason: ExportConflict.Reason, detail: String)] {
+        var differences: [(reason: ExportConflict.Reason, detail: String)] = []
+        let isSticky = sessionAffinitySeconds > 0
+        if isSticky != (oldest.sessionAffinitySeconds > 0) {
+            differences.append(
+                (.sessionAffinity, "session affinity is \(isSticky ? "ClientIP" : "None")"))
+        } else if sessionAffinitySeconds != oldest.sessionAffinitySeconds {
+            differences.append(
+                (.sessionAffinityConfig, "session affinity lasts \(sessionAffinitySeconds) s"))
+        }
+        if isNodeLocal != oldest.isNodeLocal {
+            let policy = isNodeLocal ? "Local" : "Cluster"
+            differences.append((.internalTrafficPolicy, "internalTrafficPolicy is \(policy)"))
+        }
+        if distribution != oldest.distribution {
+            let theirs = distribution.manifest.map { "is \($0)" } ?? "isn't set"
+            differences.append((.trafficDistribution, "trafficDistribution \(theirs)"))
+        }
+        let (own, other) = (exportedMetadata, oldest.exportedMetadata)
+        if let keys = own.labels.keys(differingFrom: other.labels) {
+            differences.append((.labels, "exported labels differ in \(keys)"))
+        }
+        if let keys = own.annotations.keys(differingFrom: other.annotations) {
+            differences.append((.annotations, "exported annotations differ in \(keys)"))
+        }
+        return differences
+    }
+}
+
+extension Labels {
+    /// The first few, for people; nil if there are none.
+    fileprivate func keys(differingFrom other: Labels) -> String? {
+        let differing = Set(keys).union(other.keys).filter { self[$0] != other[$0] }.sorted()
+        return differing.isEmpty ? nil : differing.firstFew
+    }
+}
+
+extension [String] {
+    /// A list for people, whatever other clusters make of it.
+    fileprivate var firstFew: String {
+        let (few, more) = (prefix(3), count - 3)
+        return few.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
+    }
+}
+
+extension [ServicePort] {
+    /// Adds those that contend with none before them, up to the maximum.
+    ///
+    /// - Returns: what is wrong with each of the others.
+    fileprivate mutating func add(_ others: [ServicePort]) -> [String] {
+        var lost: [String] = []
+        for port in others where !contains(port) {
+            if let other = first(where: { $0.contends(with: port) }) {
+                lost.append("port \(port.text) contends with \(other.text)")
+            } else if count == ExportedService.portsMaximum {
+                lost.append("port \(port.text) is one too many: \(count) are taken")
+            } else {
+                append(port)
+            }
+        }
+        return lost
+    }
+}
+
 extension ServicePort {
-    /// The same name for different ports, or the same port by different names.
+    /// The same name for different ports, or the same port by different names or of different protocols.
     fileprivate func contends(with other: ServicePort) -> Bool {
         name == other.name || transport == other.transport && port == other.port
     }
 
-    fileprivate var text: String { "\(name.isEmpty ? "" : name + " ")\(port)/\(transport)" }
+    fileprivate var text: String {
+        (name.isEmpty ? "" : name + " ") + "\(port)/\(transport)"
+            + (application.isEmpty ? "" : " (\(application))")
+    }
 }

@@ -2,38 +2,8 @@
 
 public import MeshModel
 
-/// A service of the mesh as the own cluster's API server shall show it.
-public struct ImportedService: Hashable, Sendable {
-    public let service: ObjectName
-    public let exported: ExportedService
-    /// Cluster IPs of the service that stands for it here; empty until the API server gave it some.
-    public let addresses: [Address]
-    /// Of a headless service: the endpoints of each cluster that exports it.
-    public let slices: [ImportedSlice]
-
-    public init(
-        service: ObjectName, exported: ExportedService, addresses: [Address],
-        slices: [ImportedSlice]
-    ) {
-        self.service = service
-        self.exported = exported
-        self.addresses = addresses
-        self.slices = slices
-    }
-}
-
-public struct ImportedSlice: Hashable, Sendable {
-    public let cluster: ClusterName
-    public let record: SliceRecord
-
-    public init(cluster: ClusterName, record: SliceRecord) {
-        self.cluster = cluster
-        self.record = record
-    }
-}
-
 /// Keeps ServiceImports, the services that stand for them and the slices of headless ones as the mesh
-/// has them: what is wanted and what is there in, requests out. Every object is written by server-side
+/// has them: what is wanted and what is there in, requests out. Objects are written by server-side
 /// apply, and nothing is deleted that doesn't bear Weft's mark.
 public struct ImportPlan: Sendable {
     public static let manager = "weft"
@@ -42,23 +12,146 @@ public struct ImportPlan: Sendable {
     static let clusterLabel = "multicluster.kubernetes.io/source-cluster"
     static let managedLabel = "app.kubernetes.io/managed-by"
     static let sliceManagedLabel = "endpointslice.kubernetes.io/managed-by"
+    /// How long an object that was refused is left alone, unless it is to be another one.
+    static let patience = Duration.seconds(60)
 
-    /// An object that Weft writes.
+    public enum Step: Hashable, Sendable {
+        /// Server-side apply of a whole object, merge patch of a part.
+        case apply(Target, body: [UInt8])
+        case delete(Target)
+
+        public var target: Target {
+            switch self {
+            case .apply(let target, _), .delete(let target): target
+            }
+        }
+
+        fileprivate var body: [UInt8]? {
+            if case .apply(_, let body) = self { body } else { nil }
+        }
+    }
+
+    /// In the version in which targets name it, whichever the server has.
+    static let imports = ObjectResource.serviceImports("v1beta1")
+
+    /// Of ServiceImport, as the server has it.
+    public let version: String
+    private var applied: [Target: [UInt8]] = [:]
+    private var failures: [Target: Failure] = [:]
+    private var readiness: [ObjectName: ObjectCondition] = [:]
+
+    private struct Failure {
+        /// Nil: it couldn't be deleted.
+        let body: [UInt8]?
+        let until: Instant
+    }
+
+    /// - Parameter version: of ServiceImport, as the server has it: `v1beta1` or `v1alpha1`.
+    public init(version: String) { self.version = version }
+
+    /// As the server has it.
+    public func resource(of target: Target) -> ObjectResource {
+        target.resource == Self.imports ? .serviceImports(version) : target.resource
+    }
+
+    /// What brings the API server up to date. What it refused before comes last.
+    ///
+    /// - Parameters:
+    ///   - present: objects with Weft's mark that it has now.
+    ///   - conditions: of its ServiceImports, whoever wrote them.
+    ///   - maximum: of steps; the rest comes with the next call.
+    public mutating func steps(
+        to wanted: some Sequence<ImportedService>, present: Set<Target>,
+        conditions: [ObjectName: [ObjectCondition]] = [:], maximum: Int, at now: Instant,
+        nowUnixSeconds: UInt64
+    ) -> [Step] {
+        var bodies = ImportBodies(version: version)
+        var known: [ObjectName: ObjectCondition] = [:]
+        for service in wanted {
+            let others = conditions[service.service] ?? []
+            let ready = service.ready(
+                after: readiness[service.service] ?? others["Ready"],
+                nowUnixSeconds: nowUnixSeconds)
+            known[service.service] = ready
+            bodies.add(service, conditions: others.saying([ready]))
+        }
+        readiness = known
+        var steps = present.subtracting(bodies.bodies.keys).map { Step.delete($0) }
+        for (target, value) in bodies.bodies {
+            let body = value.bytes
+            guard applied[target] != body || !present.contains(target.whole) else { continue }
+            steps.append(.apply(target, body: body))
+        }
+        failures = failures.filter { bodies.bodies[$0.key] != nil || present.contains($0.key) }
+        let due = steps.filter { !isHeld($0, at: now) }
+        let objects = Set(due.map(\.target)).union(present)
+        return due.filter { objects.contains($0.target.whole) }
+            .sorted { order(of: $0) < order(of: $1) }.prefix(maximum).map(\.self)
+    }
+
+    private func isHeld(_ step: Step, at now: Instant) -> Bool {
+        guard let failure = failures[step.target], failure.body == step.body else { return false }
+        return now < failure.until
+    }
+
+    /// Deletions first: they make room. Parts of an object that was refused stay behind it.
+    private func order(of step: Step) -> (Int, Int, Target) {
+        let wasRefused = failures[step.target] != nil || failures[step.target.whole] != nil
+        return (wasRefused ? 1 : 0, step.body == nil ? 0 : 1, step.target)
+    }
+
+    /// The server took a step.
+    public mutating func done(_ step: Step) {
+        failures[step.target] = nil
+        switch step {
+        case .apply(let target, let body): applied[target] = body
+        case .delete(let target): applied = applied.filter { $0.key.whole != target }
+        }
+    }
+
+    /// The server refused a step, or couldn't take it.
+    public mutating func failed(_ step: Step, at now: Instant) {
+        failures[step.target] = Failure(body: step.body, until: now + Self.patience)
+    }
+
+    /// The service that stands for another one of the whole mesh, in the same namespace.
+    public static func derivedName(of service: ObjectName) -> ObjectName {
+        let digest = FNV1a("\(service)".utf8).value
+        return ObjectName(
+            namespace: service.namespace, name: derivedPrefix + String(digest, radix: 36))
+    }
+}
+
+extension ImportPlan {
+    /// An object that Weft writes, or a part of one.
     public struct Target: Hashable, Comparable, Sendable {
+        public enum Part: Int, Hashable, Sendable {
+            /// Fields that older definitions of ServiceImport don't have. Server-side apply of an object
+            /// with one of them fails as a whole; of a merge patch the rest is taken.
+            case additions
+            /// The subresource; the same holds of its fields.
+            case status
+        }
+
         public let resource: ObjectResource
         public let name: ObjectName
-        /// `status`; nil: the object itself.
-        public let part: String?
+        /// Nil: the object itself.
+        public let part: Part?
 
-        public init(_ resource: ObjectResource, _ name: ObjectName, part: String? = nil) {
+        public init(_ resource: ObjectResource, _ name: ObjectName, part: Part? = nil) {
             self.resource = resource
             self.name = name
             self.part = part
         }
 
-        /// Imports first, their status behind them.
+        /// The object that it is a part of.
+        public var whole: Target { Target(resource, name) }
+
+        /// Imports first, their parts behind them.
         public static func < (left: Target, right: Target) -> Bool {
-            (left.rank, left.name, left.part ?? "") < (right.rank, right.name, right.part ?? "")
+            (left.rank, left.name, left.part?.rawValue ?? -1) < (
+                right.rank, right.name, right.part?.rawValue ?? -1
+            )
         }
 
         private var rank: Int {
@@ -70,187 +163,51 @@ public struct ImportPlan: Sendable {
         }
     }
 
-    public enum Step: Hashable, Sendable {
-        /// Server-side apply of the whole object, or of its status.
-        case apply(Target, body: [UInt8])
-        case delete(Target)
-    }
-
-    /// In the version in which targets name it, whichever the server has.
-    static let imports = ObjectResource.serviceImports("v1beta1")
-
-    /// Of ServiceImport, as the server has it.
-    public let version: String
-    private var applied: [Target: [UInt8]] = [:]
-
-    /// - Parameter version: of ServiceImport, as the server has it: `v1beta1` or `v1alpha1`.
-    public init(version: String) { self.version = version }
-
-    /// As the server has it.
-    public func resource(of target: Target) -> ObjectResource {
-        target.resource == Self.imports ? .serviceImports(version) : target.resource
-    }
-
-    /// What brings the API server up to date.
-    ///
-    /// - Parameters:
-    ///   - present: objects with Weft's mark that it has now.
-    ///   - maximum: of steps; the rest comes with the next call.
-    public func steps(
-        to wanted: some Sequence<ImportedService>, present: Set<Target>, maximum: Int
-    ) -> [Step] {
-        var bodies: [Target: JSONValue] = [:]
-        for service in wanted { add(service, to: &bodies) }
-        var steps: [Step] = []
-        for target in present.subtracting(bodies.keys).sorted() { steps.append(.delete(target)) }
-        for target in bodies.keys.sorted() {
-            guard let body = bodies[target]?.bytes else { continue }
-            let isThere = target.part != nil || present.contains(target)
-            guard applied[target] != body || !isThere else { continue }
-            steps.append(.apply(target, body: body))
+    /// What asks the server for a step.
+    public func request(for step: Step) -> ObjectRequest {
+        let target = step.target
+        let path = ObjectPath(
+            resource(of: target), namespace: target.name.namespace, name: target.name.name,
+            subresource: target.part == .status ? "status" : nil)
+        return switch step {
+        // Not by force: what somebody else wrote is a conflict, and told.
+        case .apply(_, let body) where target.part == nil:
+            .patch(path, .apply(fieldManager: Self.manager, force: false), body: body)
+        case .apply(_, let body): .patch(path, .merge, body: body)
+        case .delete: ObjectRequest(.delete, path)
         }
-        return Array(steps.prefix(maximum))
+    }
+}
+
+extension ImportPlan {
+    /// What didn't happen.
+    public struct StepFailure: Sendable {
+        public let step: Step
+        public let error: any Error
     }
 
-    /// The server took a step.
-    public mutating func done(_ step: Step) {
-        switch step {
-        case .apply(let target, let body): applied[target] = body
-        case .delete(let target):
-            applied = applied.filter {
-                $0.key.resource != target.resource || $0.key.name != target.name
+    /// Asks the server for one step after the other. One that it refuses for its object's sake keeps no
+    /// other from being taken; any other failure ends it.
+    public mutating func carryOut(
+        _ steps: [Step], at now: Instant, write: (ObjectRequest) async throws -> Void
+    ) async -> [StepFailure] {
+        var failed: [StepFailure] = []
+        // Parts of an object that was refused would fare no better.
+        for step in steps where !failed.contains(where: { $0.step.target == step.target.whole }) {
+            do {
+                try await write(request(for: step))
+                done(step)
+            } catch {
+                self.failed(step, at: now)
+                failed.append(StepFailure(step: step, error: error))
+                guard let error = error as? KubernetesError, error.isOfOneObject else { break }
             }
         }
-    }
-
-    /// The service that stands for another one of the whole mesh, in the same namespace.
-    public static func derivedName(of service: ObjectName) -> ObjectName {
-        let digest = FNV1a("\(service)".utf8).value
-        return ObjectName(
-            namespace: service.namespace, name: derivedPrefix + String(digest, radix: 36))
-    }
-
-    private func add(_ import: ImportedService, to bodies: inout [Target: JSONValue]) {
-        let exported = `import`.exported
-        let target = Target(Self.imports, `import`.service)
-        bodies[target] = body(
-            of: target, labels: [(Self.managedLabel, Self.manager)],
-            ("spec", spec(of: `import`)))
-        bodies[Target(Self.imports, `import`.service, part: "status")] = body(
-            of: target, labels: [],
-            (
-                "status",
-                [
-                    "clusters": .array(
-                        exported.clusters.map { ["cluster": .string($0.rawValue)] })
-                ]
-            ))
-        if !exported.isHeadless {
-            let derived = Target(.services, Self.derivedName(of: `import`.service))
-            var spec = affinity(of: exported)
-            spec["type"] = "ClusterIP"
-            spec["ipFamilyPolicy"] = "PreferDualStack"
-            spec["ports"] = .array(exported.ports.map(\.json))
-            spec["internalTrafficPolicy"] = exported.isNodeLocal ? "Local" : "Cluster"
-            spec["trafficDistribution"] =
-                exported.distribution.manifest.map { .string($0) } ?? .null
-            bodies[derived] = body(
-                of: derived,
-                labels: [
-                    (Self.managedLabel, Self.manager),
-                    (Self.serviceLabel, `import`.service.name),
-                ], ("spec", spec))
-        }
-        for slice in `import`.slices { add(slice, of: `import`.service, to: &bodies) }
-    }
-
-    private func spec(of import: ImportedService) -> JSONValue {
-        let exported = `import`.exported
-        var spec: JSONValue = [
-            "type": exported.isHeadless ? "Headless" : "ClusterSetIP",
-            "ports": .array(exported.ports.map(\.json)),
-        ]
-        if !exported.isHeadless {
-            for member in affinity(of: exported).members { spec[member.key] = member.value }
-            spec["ips"] = .array(`import`.addresses.map { .string("\($0)") })
-        }
-        return spec
-    }
-
-    private func affinity(of exported: ExportedService) -> JSONValue {
-        guard exported.sessionAffinitySeconds > 0 else { return ["sessionAffinity": "None"] }
-        let seconds = JSONValue.number("\(exported.sessionAffinitySeconds)")
-        return [
-            "sessionAffinity": "ClientIP",
-            "sessionAffinityConfig": ["clientIP": ["timeoutSeconds": seconds]],
-        ]
-    }
-
-    private func add(
-        _ slice: ImportedSlice, of service: ObjectName, to bodies: inout [Target: JSONValue]
-    ) {
-        // Slices of two clusters may have the same name, and one cluster's the longest.
-        let digest = FNV1a("\(slice.cluster)/\(slice.record.object)".utf8).value
-        let target = Target(
-            .endpointSlices,
-            ObjectName(
-                namespace: service.namespace, name: "imported-" + String(digest, radix: 36)))
-        let isIPv4 = slice.record.endpoints.first?.addresses.first?.isIPv4 ?? true
-        bodies[target] = body(
-            of: target,
-            labels: [
-                (Self.sliceManagedLabel, Self.manager), (Self.serviceLabel, service.name),
-                (Self.clusterLabel, slice.cluster.rawValue),
-            ], ("addressType", isIPv4 ? "IPv4" : "IPv6"),
-            ("ports", .array(slice.record.ports.map(\.json))),
-            ("endpoints", .array(slice.record.endpoints.map(\.json))))
-    }
-
-    private func body(
-        of target: Target, labels: [(String, String)], _ fields: (String, JSONValue)...
-    ) -> JSONValue {
-        var metadata: JSONValue = [
-            "name": .string(target.name.name), "namespace": .string(target.name.namespace),
-        ]
-        if !labels.isEmpty {
-            metadata["labels"] = .object(labels.map { JSONMember($0, .string($1)) })
-        }
-        return .object(
-            [
-                JSONMember("apiVersion", .string(resource(of: target).apiVersion)),
-                JSONMember("kind", .string(target.resource.kind)),
-                JSONMember("metadata", metadata),
-            ] + fields.map { JSONMember($0, $1) })
-    }
-}
-
-extension ServicePort {
-    fileprivate var json: JSONValue {
-        var json: JSONValue = [
-            "protocol": .string("\(transport)"), "port": .number("\(port)"),
-        ]
-        if !name.isEmpty { json["name"] = .string(name) }
-        return json
-    }
-}
-
-extension SliceEndpoint {
-    fileprivate var json: JSONValue {
-        [
-            "addresses": .array(addresses.map { .string("\($0)") }),
-            "conditions": [
-                "ready": .bool(isReady), "serving": .bool(isServing),
-                "terminating": .bool(isTerminating),
-            ],
-        ]
+        return failed
     }
 }
 
 extension ImportPlan.Step: CustomStringConvertible {
     /// `ServiceImport shop/web`.
-    public var description: String {
-        switch self {
-        case .apply(let target, _), .delete(let target): "\(target.resource.kind) \(target.name)"
-        }
-    }
+    public var description: String { "\(target.resource.kind) \(target.name)" }
 }

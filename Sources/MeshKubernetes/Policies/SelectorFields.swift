@@ -79,9 +79,7 @@ extension ManifestField {
     /// An optional DNS name and a slash, then up to 63 characters of `[A-Za-z0-9_.-]`, alphanumeric
     /// at both ends.
     func checkLabelKey(_ key: String) throws(ManifestFault) {
-        let parts = key.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        let isPrefixFine = parts.count == 1 || isSubdomain(String(parts[0]))
-        guard isPrefixFine, let name = parts.last, !name.isEmpty, isLabelText(name) else {
+        guard isQualifiedName(key) else {
             throw fault("asks for \"\(key)\", which is no key of a label")
         }
     }
@@ -97,23 +95,4 @@ extension ManifestField {
 enum ClusterLabel {
     static let all: Set<String> = ["io.weft.cluster", cilium]
     static let cilium = "io.cilium.k8s.policy.cluster"
-}
-
-private func isLabelText(_ text: some StringProtocol) -> Bool {
-    func isAlphanumeric(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: false
-        }
-    }
-    let bytes = text.utf8
-    guard let first = bytes.first, bytes.count <= 63 else { return false }
-    return isAlphanumeric(first) && bytes.suffix(1).allSatisfy(isAlphanumeric)
-        && bytes.allSatisfy {
-            isAlphanumeric($0)
-                || [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")]
-                    .contains($0)
-        }
 }

@@ -3,4 +3,4 @@
 /// Everything that is fuzzed.
 let fuzzTargets: [FuzzTarget] =
     modelTargets + replicationTargets + reachabilityTargets + leaseTargets + kubernetesTargets
-    + membershipTargets + transportTargets + agentTargets + containerTargets
+    + multiclusterTargets + membershipTargets + transportTargets + agentTargets + containerTargets

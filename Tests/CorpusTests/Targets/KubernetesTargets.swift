@@ -54,9 +54,9 @@ private func watchEvents(_ bytes: [UInt8], pieces: Int) -> [WatchEvent] {
     var decoder = WatchDecoder()
     var events: [WatchEvent] = []
     for byte in stride(from: 0, to: bytes.count, by: pieces) {
-        guard let found = try? decoder.decode(bytes[byte..<min(byte + pieces, bytes.count)])
-        else { break }
-        events += found
+        let found = decoder.decode(bytes[byte..<min(byte + pieces, bytes.count)])
+        events += found.events
+        guard found.fault == nil else { break }
     }
     return events
 }

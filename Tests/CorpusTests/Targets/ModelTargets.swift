@@ -69,6 +69,22 @@ private func check<Record: LedgerRecord>(_ bytes: [UInt8], as: Record.Type) thro
                     addresses: [address], isReady: true, isServing: true, isTerminating: false,
                     node: "node-1")
             ]),
+        ServiceRecord(
+            object: object, addresses: [],
+            ports: [
+                ServicePort(name: "", transport: .tcp, port: 80, application: "kubernetes.io/h2c")
+            ], isGlobal: true, isShared: true, affinity: .none, sessionAffinitySeconds: 0,
+            exportedAt: 7,
+            exportedMetadata: try ExportedMetadata(
+                labels: ["tier": "front"], annotations: ["example.com/a": "b c"]),
+            headlessFamilies: [.ipv6, .ipv4]),
+        SliceRecord(
+            object: object, service: "echo", ports: ports,
+            endpoints: [
+                SliceEndpoint(
+                    addresses: [address], isReady: true, isServing: true, isTerminating: false,
+                    node: "node-1", hostname: "web-0")
+            ]),
         RelaySetRecord(generation: 7, relays: ["node-1", "node-3"]),
         DenyListRecord(sealed: [1, 2, 3]),
         MemberRecord(name: "node-1", addresses: [address], zone: "a"),

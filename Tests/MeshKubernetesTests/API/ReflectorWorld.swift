@@ -249,11 +249,10 @@ struct ReflectorWorld {
         while !rest.isEmpty, watch?.id == id {
             let piece = rest.prefix(Int.random(in: 1...400, using: &generator))
             rest = rest.dropFirst(piece.count)
-            do throws(JSONFault) {
-                guard let events = try watch?.state.decoder.decode(piece) else { return }
-                for event in events where watch?.id == id { give(.event(event), to: id) }
-            } catch {
-                return give(.failed(KubernetesError(.malformed, "\(error)")), to: id)
+            guard let (events, fault) = watch?.state.decoder.decode(piece) else { return }
+            for event in events where watch?.id == id { give(.event(event), to: id) }
+            if let fault {
+                return give(.failed(KubernetesError(.malformed, "\(fault)")), to: id)
             }
         }
         if let watch, watch.id == id, let room = watch.state.room, room <= 0 {

@@ -16,7 +16,9 @@ struct WatchDecoderTests {
         var decoder = WatchDecoder()
         var events: [WatchEvent] = []
         for start in stride(from: 0, to: bytes.count, by: pieces) {
-            events += try decoder.decode(bytes[start..<min(start + pieces, bytes.count)])
+            let found = decoder.decode(bytes[start..<min(start + pieces, bytes.count)])
+            if let fault = found.fault { throw fault }
+            events += found.events
         }
         #expect(decoder.isBetweenLines)
         return events
@@ -29,6 +31,23 @@ struct WatchDecoderTests {
         for pieces in [1, 2, 3, 7, 100, 4096] {
             #expect(try events(body, pieces: pieces) == whole)
         }
+    }
+
+    @Test(
+        "events before a line that can't be read count, whatever the pieces",
+        arguments: [1, 1 << 20])
+    func beforeFault(pieces: Int) throws {
+        let first = try #require(try Recording("watch-endpointslices.http").lines.first)
+        let bytes = first + Array("\nnonsense\n".utf8)
+        var decoder = WatchDecoder()
+        var events: [WatchEvent] = []
+        var fault: JSONFault?
+        for start in stride(from: 0, to: bytes.count, by: pieces) where fault == nil {
+            let found = decoder.decode(bytes[start..<min(start + pieces, bytes.count)])
+            events += found.events
+            fault = found.fault
+        }
+        #expect(events.count == 1 && fault != nil)
     }
 
     @Test("a recorded watch says which objects changed, and how far it is")
@@ -142,7 +161,9 @@ struct WatchDecoderTests {
             do throws(JSONFault) {
                 if round % 2 == 0 {
                     var decoder = WatchDecoder()
-                    for event in try decoder.decode(bytes) { check(event) }
+                    let found = decoder.decode(bytes)
+                    for event in found.events { check(event) }
+                    if let fault = found.fault { throw fault }
                 } else {
                     for object in try ObjectPage(bytes).objects { check(object) }
                 }

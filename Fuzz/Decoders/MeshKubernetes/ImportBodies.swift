@@ -1,0 +1,1 @@
+../../../Sources/MeshKubernetes/Multicluster/ImportBodies.swift

@@ -1,0 +1,1 @@
+../../../Sources/MeshKubernetes/Multicluster/ObjectCondition.swift

@@ -1,0 +1,1 @@
+../../../Sources/MeshKubernetes/API/ObjectPath.swift

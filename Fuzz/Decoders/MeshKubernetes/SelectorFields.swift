@@ -1,0 +1,1 @@
+../../../Sources/MeshKubernetes/Policies/SelectorFields.swift
