@@ -55,6 +55,7 @@ extension AdminBridge {
         let warnings =
             leaving + core.reportConflicts
             + Self.podConflicts(manifests.pods, await state.pods) + core.tables.serviceProblems
+            + (await objects?.claimProblems ?? [])
             + core.refusals.values.flatMap(\.values).sorted()
             + core.tables.unreadable { reference($0, tables).name }
         return AgentStatus(

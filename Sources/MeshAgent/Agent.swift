@@ -323,8 +323,11 @@ public enum Agent {
             services.append(
                 EventService(
                     node: configuration.node.name, log: log,
-                    problems: { await objects.problems(isPublisher: state.isPublisher) },
-                    write: kubernetes.write))
+                    problems: {
+                        await objects.problems(
+                            isPublisher: state.isPublisher, contests: state.serviceContests)
+                    },
+                    read: kubernetes.answer, write: kubernetes.write))
         }
         if let etcd {
             services.insert(EtcdService(client: etcd), at: 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import Glibc
 import Logging
 import MeshTrust
 import Synchronization
@@ -14,13 +15,16 @@ final class AuthorityAudit: Sendable {
     static func folder(of authority: String) -> String { authority + "/audit" }
 
     private let directory: String
+    private let copy: AuditLog.Copy?
     private let log: Logger
     private let opened = Mutex<AuditLog?>(nil)
     /// By what it was about; of the own cluster's nodes alone, which are few.
     private let refusals = Mutex<[String: Date]>([:])
 
-    init(authority: String, log: Logger) {
+    /// - Parameter copy: see ``AuditLog``.
+    init(authority: String, copy: AuditLog.Copy? = nil, log: Logger) {
         directory = Self.folder(of: authority)
+        self.copy = copy
         self.log = log
     }
 
@@ -36,13 +40,25 @@ final class AuthorityAudit: Sendable {
             if let trail {
                 open = trail
             } else {
-                open = try AuditLog(directory: directory)
+                open = try AuditLog(directory: directory, copy: copy)
                 for finding in open.findings {
                     log.error("The audit log is damaged", metadata: ["finding": "\(finding)"])
                 }
                 trail = open
             }
             try open.append(entries)
+        }
+    }
+
+    /// For a log whose folder goes with its pod: what runs the pod keeps its standard output, which has
+    /// nothing else.
+    static let standardOutput: AuditLog.Copy = { lines in
+        var rest = lines[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            // Nobody reads it: the log on disk is what counts.
+            guard count > 0 || errno == EINTR else { return }
+            rest = rest.dropFirst(max(count, 0))
         }
     }
 

@@ -30,7 +30,9 @@ final class AuthorityService: Service {
         lifetime = Mutex(configuration.nodeCertificateSeconds)
         held = Mutex(authority)
         self.denials = denials
-        trail = AuthorityAudit(authority: Self.folder(of: configuration), log: log)
+        trail = AuthorityAudit(
+            authority: Self.folder(of: configuration),
+            copy: configuration.publisher.isApart ? AuthorityAudit.standardOutput : nil, log: log)
         self.log = log
     }
 

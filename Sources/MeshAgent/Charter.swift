@@ -65,11 +65,11 @@ struct Charter: Hashable, Sendable {
 }
 
 extension NamePatterns {
-    fileprivate func allow(_ name: String) -> Bool { includes(name) ?? false }
+    func allow(_ name: String) -> Bool { includes(name) ?? false }
 }
 
 extension [Prefix] {
-    fileprivate func hold(_ other: Prefix) -> Bool {
+    func hold(_ other: Prefix) -> Bool {
         contains { $0.length <= other.length && $0.overlaps(other) }
     }
 

@@ -72,6 +72,18 @@ extension StateService {
         }
     }
 
+    /// What this cluster's objects may claim.
+    var objectRules: ObjectClaims.Rules {
+        ObjectClaims.Rules(
+            charter: core.configuration.charter.map { Charter($0) },
+            peers: core.peers.map {
+                ObjectClaims.Rules.Peer(name: $0.name.rawValue, podPrefixes: $0.podPrefixes)
+            })
+    }
+
+    /// Services of the own cluster that lose an address to another one; none while this node doesn't publish.
+    var serviceContests: [ServiceContest] { core.isOpen ? core.tables.merged.contests : [] }
+
     func dropObjects() {
         step { core, effects in core.dropObjects(into: &effects) }
     }

@@ -2,7 +2,7 @@
 
 public import MeshModel
 
-/// Which Events an API server is to be given about objects that can't be used: one when a problem appears,
+/// Which Events an API server is to be given about objects with which something is wrong: one when a problem appears,
 /// the same one again while it lasts, and never many at once.
 public struct ObjectEventPlan: Sendable {
     /// API servers forget Events after an hour.
@@ -10,13 +10,20 @@ public struct ObjectEventPlan: Sendable {
     /// As many may be told at once; then there is one more every ``refill``.
     static let burst = 20
     static let refill = Duration.seconds(5)
-    /// Characters of an Event's text; the API takes 1,024 bytes.
-    fileprivate static let noteMaximum = 1000
+    /// Bytes of an Event's text that the API takes.
+    fileprivate static let noteMaximum = 1024
 
     public struct Report: Hashable, Sendable {
-        let problem: ObjectProblem
+        public private(set) var problem: ObjectProblem
         /// From 1.
         let count: Int
+
+        /// The same, of the object with this UID.
+        public func identified(uid: String) -> Report {
+            var report = self
+            report.problem.uid = uid
+            return report
+        }
     }
 
     /// When each problem was told last, and how often.
@@ -82,19 +89,32 @@ extension ObjectEventPlan.Report {
             regarding["namespace"] = .string(problem.name.namespace)
         }
         if !problem.uid.isEmpty { regarding["uid"] = .string(problem.uid) }
-        let note = "Weft doesn't take this up, and goes by what it knew before: \(problem.message)"
         var event: JSONValue = [
             "apiVersion": .string(ObjectResource.events.apiVersion),
             "kind": .string(ObjectResource.events.kind),
             "metadata": ["name": .string(name), "namespace": .string(namespace)],
-            "eventTime": .string(microseconds(now)), "type": "Warning", "reason": "Unusable",
-            "action": "Read", "reportingController": "weft.io/weftd",
+            "eventTime": .string(microseconds(now)), "type": "Warning",
+            "reason": .string(problem.reason.rawValue),
+            "action": problem.reason == .unusable ? "Read" : "Announce",
+            "reportingController": "weft.io/weftd",
             "reportingInstance": .string(instance), "regarding": regarding,
-            "note": .string(String(note.prefix(ObjectEventPlan.noteMaximum))),
+            "note": .string(note),
         ]
         if count > 1 { event["series"] = series(now) }
         return ObjectRequest(
             .post, ObjectPath(.events, namespace: namespace), body: event.bytes)
+    }
+
+    private var note: String {
+        var note =
+            problem.reason == .unusable
+            ? "Weft doesn't take this up, and goes by what it knew before: \(problem.message)"
+            : problem.message
+        if note.utf8.count > ObjectEventPlan.noteMaximum {
+            note = String(note.prefix(ObjectEventPlan.noteMaximum))
+            while note.utf8.count > ObjectEventPlan.noteMaximum { note.removeLast() }
+        }
+        return note
     }
 
     /// Tells an Event that is there already once more.

@@ -20,6 +20,8 @@ public struct ObjectIndex: Sendable {
     public private(set) var pods: [ObjectName: PodManifest] = [:]
     /// Nodes that others can dial, by name.
     public private(set) var members: [String: MemberRecord] = [:]
+    /// Prefixes of nodes' pods, by name.
+    public private(set) var nodePrefixes: [String: [Prefix]] = [:]
     /// ServiceExports, by their service.
     public private(set) var exports: [ObjectName: ServiceExportManifest] = [:]
     /// What Weft itself has written there.
@@ -187,6 +189,7 @@ public struct ObjectIndex: Sendable {
         case .node(let node):
             let record = present ? try? node.member() : nil
             members[node.name] = record
+            nodePrefixes[node.name] = record == nil ? nil : node.podPrefixes
             put(RecordKey(kind: .member, name: node.name), record?.encoded, into: &changes)
         case .export(let service, let export):
             exports[service] = present ? export : nil

@@ -41,16 +41,18 @@ public struct ServiceMerger: Sendable {
         published.values.sorted { $0.key < $1.key }
     }
 
-    /// Sentences about services that lose an address to another one.
-    public var problems: [String] {
+    /// Services that lose an address to another one.
+    public var contests: [ServiceContest] {
         claims.filter { $0.value.count > 1 }.sorted { $0.key < $1.key }.flatMap { key, claimants in
             let claimants = claimants.sorted()
             return claimants.dropFirst().map {
-                "service \($0): \(key) belongs to service \(claimants[0]); give one of them "
-                    + "another cluster IP or port"
+                ServiceContest(service: $0, frontend: key, owner: claimants[0])
             }
         }
     }
+
+    /// The same in sentences.
+    public var problems: [String] { contests.map { "service \($0.service): \($0)" } }
 
     /// Services that some cluster exports by a ServiceExport, in the order of their names.
     public var exportedServices: [ObjectName] {
@@ -182,5 +184,17 @@ public struct ServiceMerger: Sendable {
         }
         for key in after.keys { claims[key, default: []].insert(service) }
         return Set(before.keys).union(after.keys)
+    }
+}
+
+/// A service that loses an address to another one of its cluster.
+public struct ServiceContest: Hashable, Sendable, CustomStringConvertible {
+    public let service: ObjectName
+    public let frontend: FrontendKey
+    public let owner: ObjectName
+
+    /// Without the service's name.
+    public var description: String {
+        "\(frontend) belongs to service \(owner); give one of them another cluster IP or port"
     }
 }

@@ -25,8 +25,12 @@ extension Lab {
         let nodes = try plan.nodes(matching: target)
         var cables = try LabCables(plan: plan, nodes: nodes)
         // Everything is opened before the first cable is pulled.
-        let killers = try nodes.map { node in
-            try Killer(cgroup.agent(of: node, in: try cluster(of: node)))
+        let killers = try nodes.flatMap { node in
+            let cluster = try cluster(of: node)
+            let authority =
+                cluster.authorityNodes.contains(node)
+                ? [cgroup.authority(on: node, in: cluster)] : []
+            return try ([cgroup.agent(of: node, in: cluster)] + authority).map { try Killer($0) }
         }
         let began = Self.now()
         try cables.set(connected: false)
@@ -66,6 +70,7 @@ extension Lab {
         let began = Self.now()
         LabProcess.reap()
         try LabNetwork(plan: plan).setCables(of: nodes, connected: true)
+        try startReplicas(on: nodes)
         var dead: [LabPlan.Node] = []
         for node in nodes where try !isRunning(node) { dead.append(node) }
         try await startAgents(of: dead)
@@ -99,6 +104,12 @@ extension Lab {
                     log: plan.log(of: $0)
                 )
             }
+                + cluster.authorityNodes.map {
+                    (
+                        names: [cluster.name, "\(cluster.name)/authority"],
+                        log: plan.logOfAuthority(on: $0)
+                    )
+                }
                 + cluster.endpoints.map {
                     (
                         names: [$0.name, cluster.name, "\(cluster.name)/\($0.name)"],

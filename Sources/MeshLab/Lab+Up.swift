@@ -79,6 +79,8 @@ extension Lab {
             try LabAPIServer(plan: plan, cluster: cluster).prepare()
             try await startAPIServer(of: cluster)
         }
+        try startReplicas(on: plan.nodes)
+        for cluster in plan.clusters where cluster.authority { _ = try await leader(of: cluster) }
         try await startAgents(of: plan.nodes)
         progress("\(plan.nodes.count) agents answer")
         let servers = try await attachEndpoints()
@@ -118,6 +120,14 @@ extension Lab {
                 }
                 try LabFolder.make("\(plan.folder(of: node))/trust", mode: 0o700)
             }
+            for node in cluster.authorityNodes {
+                try LabFolder.make(plan.authorityFolder(of: node), mode: 0o700)
+                try LabFolder.write(
+                    configurations.authority(on: node, in: cluster),
+                    to: plan.authorityConfigurationFile(of: node))
+            }
+            // An authority that is no node makes its root itself.
+            guard !cluster.authority else { continue }
             let bundle = try LabTrust(plan: plan).issue(for: cluster)
             peers.append((cluster, configurations.peer(cluster, bundle: bundle)))
         }

@@ -131,7 +131,28 @@ extension Lab {
             helper(
                 namespace: node.namespace, cgroup: cgroup.agent(of: node, in: cluster),
                 name: "weftd", [executable, "--config", plan.configurationFile(of: node)]),
-            output: plan.log(of: node), environment: [:])
+            output: plan.log(of: node), environment: environment(in: cluster))
+    }
+
+    func startReplica(
+        on node: LabPlan.Node, in cluster: LabPlan.Cluster
+    ) throws(LabError) -> LabProcess {
+        let file = plan.authorityConfigurationFile(of: node)
+        return try LabProcess(
+            helper(
+                namespace: node.namespace, cgroup: cgroup.authority(on: node, in: cluster),
+                name: "weftd", [executable, "--authority", "--config", file]),
+            output: plan.logOfAuthority(on: node), environment: environment(in: cluster))
+    }
+
+    /// What every pod is told of its cluster's API server.
+    private func environment(in cluster: LabPlan.Cluster) -> [String: String] {
+        guard cluster.authority else { return [:] }
+        let server = LabAPIServer(plan: plan, cluster: cluster)
+        return [
+            "KUBERNETES_SERVICE_HOST": server.node.underlay,
+            "KUBERNETES_SERVICE_PORT": "\(LabAPIServer.port)",
+        ]
     }
 
     /// Starts a program of a node's own: no workload and no agent.

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
+
 /// The API server of a cluster: the tests' double of one, a process on the cluster's last node. It is not
 /// part of the product: the lab finds it beside the product.
 ///
-/// What a platform team would hand out is made here: an authority of its own, a token and a kubeconfig for
-/// each agent, and rights for no more than agents need.
+/// What a platform team would hand out is made here: an authority of its own, a token for each process and a
+/// kubeconfig, or what a pod finds of its cluster, and rights for no more than each needs.
 struct LabAPIServer {
     static let program = "apiserver-double"
     static let port = 6443
-    private static let user = "system:serviceaccount:weft-system:weftd"
 
     let plan: LabPlan
     let cluster: LabPlan.Cluster
@@ -22,14 +23,34 @@ struct LabAPIServer {
     /// Every write, a line of JSON each: the object as it was then, or what was deleted.
     var state: String { "\(folder)/state.jsonl" }
 
-    /// Lines of an agent's configuration.
-    func configuration(of node: LabPlan.Node) -> String {
-        let candidates = cluster.publishers.map { quote($0.name) }.joined(separator: ", ")
+    /// What a kubelet would have pods mount: `NAMESPACE/NAME/KEY` of each ConfigMap.
+    private var mounts: String { "\(folder)/configmaps" }
+    private var tokens: String { "\(folder)/tokens.json" }
+
+    /// Lines of an agent's configuration, or of a replica's.
+    ///
+    /// - Parameter folder: the process's.
+    func configuration(in folder: String) -> String {
+        guard cluster.authority else {
+            let candidates = cluster.publishers.map { quote($0.name) }.joined(separator: ", ")
+            return """
+                publisher: {candidates: [\(candidates)], lease: kubernetes}
+                kubernetes: {kubeconfig: \(quote(LabPlan.kubeconfig(in: folder)))}
+                """
+        }
         return """
-            publisher: {candidates: [\(candidates)], lease: kubernetes}
-            kubernetes: {kubeconfig: \(quote(plan.kubeconfig(of: node)))}
+            publisher: {authority: authority, lease: kubernetes}
+            charter: {podPrefixes: [\(cluster.podPrefixes.map(quote).joined(separator: ", "))]}
+            kubernetes: {inCluster: true, serviceAccountFolder: \(quote(Self.account(in: folder)))}
+            join:
+              token: \(quote(Self.joinToken(in: folder)))
+              bundle: \(quote("\(mounts)/\(LabAccount.namespace)/weft-roots/ca.pem"))
+              service: \(LabAccount.namespace)/\(Self.authorityService)
+              serviceAccount: \(LabAccount.namespace):\(LabAccount.agent.name)
             """
     }
+
+    static let authorityService = "weft-authority"
 
     /// The server, to be run on ``node``.
     ///
@@ -40,8 +61,8 @@ struct LabAPIServer {
         return [
             "\(folderOfPrograms)/\(Self.program)", "--host", node.underlay,
             "--port", "\(Self.port)", "--certificate", "\(folder)/server.pem",
-            "--key", "\(folder)/server.key", "--tokens", "\(folder)/tokens.json",
-            "--objects", objects, "--state", state,
+            "--key", "\(folder)/server.key", "--tokens", tokens,
+            "--objects", objects, "--state", state, "--config-maps", mounts,
             "--service-cidrs", cluster.serviceCIDRs.joined(separator: ","),
         ]
     }
@@ -50,24 +71,103 @@ struct LabAPIServer {
     func prepare() throws {
         try LabFolder.make(folder, mode: 0o700)
         try LabFolder.make(objects)
+        try LabFolder.make(mounts)
         let authority = try LabAuthority(of: "API server of \(cluster.name)")
         try LabFolder.write(try authority.pem, to: "\(folder)/authority.pem")
         try authority.issue(.server, address: node.underlay, in: folder)
-        var users: [String] = []
-        for node in cluster.nodes {
-            let token = Self.freshToken()
-            users.append(
-                "{\"token\": \(quote(token)), \"uid\": \(quote(node.name)), \(Self.agent)}")
-            let path = "\(plan.folder(of: node))/token"
-            try LabFolder.write(token, to: path, mode: 0o600)
-            try LabFolder.write(
-                kubeconfig(tokenFile: path), to: plan.kubeconfig(of: node))
+        for process in processes {
+            if cluster.authority {
+                let account = Self.account(in: process.folder)
+                try LabFolder.make(account, mode: 0o700)
+                try LabFolder.write(try authority.pem, to: "\(account)/ca.crt")
+                try LabFolder.write(LabAccount.namespace, to: "\(account)/namespace")
+            } else {
+                try LabFolder.write(
+                    kubeconfig(tokenFile: process.tokenFile),
+                    to: LabPlan.kubeconfig(in: process.folder))
+            }
+            try LabFolder.write(LabAccount.freshToken(), to: process.tokenFile, mode: 0o600)
         }
-        let list = "[\n\(users.joined(separator: ",\n"))\n]\n"
-        try LabFolder.write(list, to: "\(folder)/tokens.json", mode: 0o600)
+        var pods: [String] = []
+        if cluster.authority {
+            for node in cluster.nodes {
+                let pod = LabPod(node: node, uid: UUID().uuidString.lowercased())
+                try LabFolder.write(
+                    LabAccount.freshToken(), to: Self.joinToken(in: plan.folder(of: node)),
+                    mode: 0o600)
+                try LabFolder.write(pod.uid, to: uidFile(of: node))
+                pods.append(pod.manifest)
+            }
+            let system = LabManifests(plan: plan).system(of: cluster, pods: pods)
+            try LabFolder.write(system, to: "\(objects)/weft-system.yaml")
+        }
+        try admit(try processes.map(admission))
         for (name, text) in LabManifests(plan: plan).files(of: cluster) {
             try LabFolder.write(text, to: "\(objects)/\(name)")
         }
+    }
+
+    // MARK: Tokens
+
+    /// A process that asks the server, with a token of its own.
+    private struct Client {
+        let name: String
+        let account: LabAccount
+        let folder: String
+        let tokenFile: String
+    }
+
+    private var processes: [Client] {
+        let agents = cluster.nodes.map {
+            client($0.name, cluster.authority ? .agent : .candidate, plan.folder(of: $0))
+        }
+        return agents
+            + cluster.authorityNodes.map {
+                client("\($0.name)-authority", .authority, plan.authorityFolder(of: $0))
+            }
+    }
+
+    private func client(_ name: String, _ account: LabAccount, _ folder: String) -> Client {
+        Client(
+            name: name, account: account, folder: folder,
+            tokenFile: cluster.authority ? "\(Self.account(in: folder))/token" : "\(folder)/token")
+    }
+
+    /// What a pod finds of its cluster.
+    private static func account(in folder: String) -> String { "\(folder)/serviceaccount" }
+    /// A projected token for the authority.
+    private static func joinToken(in folder: String) -> String { "\(folder)/join-token" }
+    private func uidFile(of node: LabPlan.Node) -> String { "\(plan.folder(of: node))/pod-uid" }
+
+    private func admission(of client: Client) throws -> String {
+        client.account.admission(of: try LabFolder.read(client.tokenFile), uid: client.name)
+    }
+
+    /// From now on the server takes these tokens, and those by which nodes join, and no others.
+    private func admit(_ admissions: [String]) throws {
+        let joining =
+            try cluster.authorityNodes.isEmpty
+            ? []
+            : cluster.nodes.map { node in
+                LabAccount.agent.admission(
+                    of: try LabFolder.read(Self.joinToken(in: plan.folder(of: node))), for: "weft",
+                    pod: LabPod.name(on: node), uid: try LabFolder.read(uidFile(of: node)))
+            }
+        let list = "[\n\((admissions + joining).joined(separator: ",\n"))\n]\n"
+        try LabFolder.write(list, to: tokens, mode: 0o600)
+    }
+
+    /// Gives every process another token under its feet, as a kubelet does; the server refuses the former
+    /// ones.
+    func rotateTokens() throws {
+        let former = try processes.map(admission)
+        let next = processes.map { (client: $0, token: LabAccount.freshToken()) }
+        let admissions = next.map { $0.client.account.admission(of: $0.token, uid: $0.client.name) }
+        try admit(former + admissions)
+        for (client, token) in next {
+            try LabFolder.write(token, to: client.tokenFile, mode: 0o600)
+        }
+        try admit(admissions)
     }
 
     private func kubeconfig(tokenFile: String) -> String {
@@ -89,40 +189,6 @@ struct LabAPIServer {
 
         """
     }
-
-    private static func freshToken() -> String {
-        (0..<32).map { _ in
-            let digits = String(UInt8.random(in: 0...255), radix: 16)
-            return digits.count == 1 ? "0\(digits)" : digits
-        }.joined()
-    }
-
-    /// Who an agent is to the server, and what it may: to read what it is about; of the lease and of
-    /// what the multi-cluster API has it write, to change that; and to tell of an object that it can't
-    /// use.
-    private static let agent: String = {
-        let rules: [(verbs: [String], resources: [String])] = [
-            (
-                ["get", "list", "watch"],
-                [
-                    "nodes", "pods", "namespaces", "services", "endpointslices",
-                    "networkpolicies", "clusternetworkpolicies", "serviceexports",
-                    "serviceimports",
-                ]
-            ),
-            (["get", "create", "update"], ["leases"]),
-            (["create", "patch", "delete"], ["services", "endpointslices", "serviceimports"]),
-            (["patch"], ["serviceexports/status", "serviceimports/status"]),
-            (["create", "patch"], ["events"]),
-        ]
-        func list(_ texts: [String]) -> String {
-            "[\(texts.map(quote).joined(separator: ", "))]"
-        }
-        let written = rules.map {
-            "{\"verbs\": \(list($0.verbs)), \"resources\": \(list($0.resources))}"
-        }
-        return "\"user\": \(quote(user)), \"rules\": [\(written.joined(separator: ", "))]"
-    }()
 }
 
 extension Lab {

@@ -6,7 +6,7 @@ import Glibc
 /// The lab's subtree of the cgroup2 hierarchy. Every process of the lab is in it, so that nothing
 /// needs to remember process IDs: the kernel knows who belongs to the lab, also after a crash.
 ///
-/// `ROOT/weft-LAB/CLUSTER/NODE/agent`, `…/endpoints/NAME` and `ROOT/weft-LAB/CLUSTER/etcd` or
+/// `ROOT/weft-LAB/CLUSTER/NODE/agent`, `…/authority`, `…/endpoints/NAME` and `ROOT/weft-LAB/CLUSTER/etcd` or
 /// `…/apiserver`.
 struct LabCgroup: Sendable {
     /// The lab's own folder.
@@ -25,6 +25,10 @@ struct LabCgroup: Sendable {
     }
     func agent(of node: LabPlan.Node, in cluster: LabPlan.Cluster) -> String {
         "\(self.node(node, in: cluster))/agent"
+    }
+    /// The replica of an authority that is no node.
+    func authority(on node: LabPlan.Node, in cluster: LabPlan.Cluster) -> String {
+        "\(self.node(node, in: cluster))/authority"
     }
     func etcd(of cluster: LabPlan.Cluster) -> String { "\(root)/\(cluster.name)/etcd" }
     func apiServer(of cluster: LabPlan.Cluster) -> String {
@@ -45,6 +49,9 @@ struct LabCgroup: Sendable {
             for node in cluster.nodes {
                 try LabFolder.make(agent(of: node, in: cluster))
                 try LabFolder.make(endpoints(of: node, in: cluster))
+            }
+            for node in cluster.authorityNodes {
+                try LabFolder.make(authority(on: node, in: cluster))
             }
             for endpoint in cluster.endpoints {
                 try LabFolder.make(self.endpoint(endpoint, in: cluster))

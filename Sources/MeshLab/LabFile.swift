@@ -13,6 +13,7 @@ import Yams
 ///     serviceCIDRs: [10.201.0.0/24]  # optional
 ///     etcd: true                   # optional: ledger and lease in an etcd on the last node
 ///     apiServer: true              # optional: objects, nodes and lease in an API server on the last node
+///     authority: true              # optional, beside it: an authority that is no node, of two replicas
 ///     certificateSeconds: 60       # optional: how long its nodes' certificates last
 ///     endpoints:
 ///       - name: web-1
@@ -44,6 +45,11 @@ public struct LabFile: Decodable, Hashable, Sendable {
         /// Whether the cluster has an API server, on the last node, where objects, the list of nodes and
         /// the publisher's lease are; all others may publish. Two nodes at least. False if not said.
         public var apiServer: Bool?
+        /// Whether the cluster's authority is no node, but two replicas of `weftd --authority` in the networks
+        /// of its first two nodes; agents then find the API server as pods do, and get their certificates for
+        /// tokens. Needs ``apiServer``, and clusters that are ``LabFile/apart``: its root is made while it
+        /// starts. False if not said.
+        public var authority: Bool?
         /// How long certificates of its nodes last, 60...86,400; a day if not said.
         public var certificateSeconds: Int?
         public var endpoints: [Endpoint]?

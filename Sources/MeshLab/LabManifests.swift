@@ -17,6 +17,54 @@ struct LabManifests {
         return files
     }
 
+    /// What there is of Weft's own in a cluster whose authority is no node.
+    ///
+    /// - Parameter pods: of the agents.
+    func system(of cluster: LabPlan.Cluster, pods: [String]) -> String {
+        let name = quote(LabAPIServer.authorityService)
+        let namespace = quote(LabAccount.namespace)
+        let addresses = cluster.authorityNodes.map {
+            "  - {addresses: [\(quote($0.underlay))], nodeName: \(quote($0.name))}\n"
+        }
+        return join(
+            [
+                """
+                apiVersion: v1
+                kind: Namespace
+                metadata: {name: \(namespace)}
+
+                """,
+                """
+                apiVersion: v1
+                kind: ConfigMap
+                metadata: {name: weft-roots, namespace: \(namespace)}
+
+                """,
+                """
+                apiVersion: v1
+                kind: Service
+                metadata: {name: \(name), namespace: \(namespace)}
+                spec:
+                  clusterIP: None
+                  clusterIPs: [None]
+                  ports: [{name: enrolment, protocol: TCP, port: \(LabConfigurations.enrolmentPort)}]
+
+                """,
+                """
+                apiVersion: discovery.k8s.io/v1
+                kind: EndpointSlice
+                metadata:
+                  name: \(name)
+                  namespace: \(namespace)
+                  labels: {"kubernetes.io/service-name": \(name)}
+                addressType: IPv4
+                ports: [{name: enrolment, protocol: TCP, port: \(LabConfigurations.enrolmentPort)}]
+                endpoints:
+
+                """ + addresses.joined(),
+            ] + pods)
+    }
+
     /// File names and contents of a node's manifests: its own pods, and on the first node of a
     /// cluster everything that is the cluster's.
     func files(of node: LabPlan.Node, in cluster: LabPlan.Cluster) -> [String: String] {
@@ -153,6 +201,31 @@ struct LabManifests {
     }
 
     private func join(_ documents: [String]) -> String { documents.joined(separator: "---\n") }
+}
+
+/// The agent's pod of a node, in its host's network.
+struct LabPod {
+    let node: LabPlan.Node
+    let uid: String
+
+    static func name(on node: LabPlan.Node) -> String { "weft-\(node.name)" }
+
+    var manifest: String {
+        """
+        apiVersion: v1
+        kind: Pod
+        metadata:
+          name: \(quote(Self.name(on: node)))
+          namespace: \(quote(LabAccount.namespace))
+          uid: \(quote(uid))
+        spec:
+          nodeName: \(quote(node.name))
+          hostNetwork: true
+          serviceAccountName: \(quote(LabAccount.agent.name))
+        status: {podIP: \(quote(node.underlay))}
+
+        """
+    }
 }
 
 /// A JSON string, which is a YAML string whatever it holds.

@@ -22,6 +22,8 @@ public struct LabPlan: Codable, Hashable, Sendable {
         public let etcd: Bool
         /// Whether an API server on the last node has the objects, the nodes and the publisher's lease.
         public let apiServer: Bool
+        /// Whether its authority is no node; see ``authorityNodes``.
+        public let authority: Bool
         /// How long its nodes' certificates last; nil: as agents have it.
         public let certificateSeconds: Int?
         public let endpoints: [Endpoint]
@@ -29,7 +31,11 @@ public struct LabPlan: Codable, Hashable, Sendable {
         /// The node that holds the cluster's manifests.
         public var first: Node { nodes[0] }
         /// The nodes that may sequence the cluster's ledger.
-        public var publishers: [Node] { etcd || apiServer ? nodes.dropLast() : [first] }
+        public var publishers: [Node] {
+            authority ? [] : etcd || apiServer ? nodes.dropLast() : [first]
+        }
+        /// In whose networks the replicas of an authority that is no node run.
+        public var authorityNodes: [Node] { authority ? Array(nodes.prefix(2)) : [] }
         public var podPrefixes: [String] { nodes.flatMap(\.podPrefixes) }
     }
 
@@ -90,17 +96,26 @@ extension LabPlan {
     func folder(of node: Node) -> String { "\(stateFolder)/nodes/\(node.name)" }
     /// Where the agent's sockets are.
     public func runFolder(of node: Node) -> String { "\(folder(of: node))/run" }
+    /// Of the replica of the authority that runs beside the node's agent.
+    public func authorityFolder(of node: Node) -> String { "\(folder(of: node))/authority" }
     public func manifestFolder(of node: Node) -> String { "\(folder(of: node))/manifests.d" }
-    /// What the node's agent goes by to its API server, where its cluster has one.
-    public func kubeconfig(of node: Node) -> String { "\(folder(of: node))/kubeconfig" }
+    /// What the node's agent goes by to its API server, where its cluster has one, and its authority is a node.
+    public func kubeconfig(of node: Node) -> String { Self.kubeconfig(in: folder(of: node)) }
+    static func kubeconfig(in folder: String) -> String { "\(folder)/kubeconfig" }
     /// What a cluster's API server wrote down, a line of JSON for each write.
     public func writesOfAPIServer(of cluster: Cluster) -> String {
         LabAPIServer(plan: self, cluster: cluster).state
     }
     func configurationFile(of node: Node) -> String { "\(folder(of: node))/weftd.yaml" }
+    func authorityConfigurationFile(of node: Node) -> String {
+        "\(authorityFolder(of: node))/weftd.yaml"
+    }
     /// What its agent reads for its capacity: all nodes share one machine's processors.
     public func capacityFile(of node: Node) -> String { "\(folder(of: node))/capacity" }
     public func log(of node: Node) -> String { "\(stateFolder)/logs/\(node.name).log" }
+    public func logOfAuthority(on node: Node) -> String {
+        "\(stateFolder)/logs/\(node.name).authority.log"
+    }
     func logOfEtcd(of cluster: Cluster) -> String { "\(stateFolder)/logs/\(cluster.name).etcd.log" }
     func logOfAPIServer(of cluster: Cluster) -> String {
         "\(stateFolder)/logs/\(cluster.name).apiserver.log"

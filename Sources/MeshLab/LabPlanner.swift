@@ -78,9 +78,16 @@ public struct LabPlanner {
                 "cluster \(cluster.name) needs a second node for its API server, and no etcd beside it: "
                     + "the last one doesn't publish")
         }
+        let authority = cluster.authority ?? false
+        guard !authority || apiServer && (file.apart ?? false || file.clusters.count == 1) else {
+            throw invalid(
+                "cluster \(cluster.name): an authority that is no node needs apiServer: true, and apart: true "
+                    + "beside other clusters")
+        }
         return LabPlan.Cluster(
             name: cluster.name, id: UInt16(cluster.id), serviceCIDRs: services, nodes: nodes,
-            etcd: etcd, apiServer: apiServer, certificateSeconds: cluster.certificateSeconds,
+            etcd: etcd, apiServer: apiServer, authority: authority,
+            certificateSeconds: cluster.certificateSeconds,
             endpoints: try planEndpoints(of: cluster, on: nodes))
     }
 

@@ -6,37 +6,7 @@ import Testing
 
 @testable import MeshLab
 
-/// What a command printed, and its exit code.
-private struct Said {
-    let code: Int32
-    let out: String
-    let error: String
-}
-
 extension Lab {
-    /// Runs `weft` against a node's agent, in the node's network namespace.
-    fileprivate func weft(_ node: String, _ arguments: String...) async throws -> Said {
-        try await weft(node, arguments)
-    }
-
-    fileprivate func weft(
-        _ node: String, _ arguments: [String], environment: [String] = []
-    ) async throws -> Said {
-        let node = try #require(plan.nodes.first { $0.name == node })
-        let file = "\(plan.stateFolder)/said"
-        for name in [file, file + ".error"] { try LabFolder.remove(name) }
-        let shell = ["/bin/sh", "-c", "exec \"$0\" \"$@\" 2>\(file).error", executable]
-        let process = try start(
-            ["/usr/bin/env", "WEFT_SOCKET=\(plan.runFolder(of: node))/weft.sock"] + environment
-                + shell + arguments, on: node,
-            cgroup: cgroup.agent(of: node, in: try cluster(of: node)), output: file)
-        guard case .exited(let code) = try await process.wait(atMost: .seconds(60)) else {
-            throw LabError(.failed, "weft \(arguments) was killed")
-        }
-        return Said(
-            code: code, out: try LabFolder.read(file), error: try LabFolder.read(file + ".error"))
-    }
-
     /// `TOKEN@ADDRESS` for `subject`.
     fileprivate func token(
         _ home: String, _ subject: String..., tokens: inout [String]

@@ -132,6 +132,11 @@ import Testing
                     + "services: [{name: s, selector: {a: b}, ports: [{port: 1}], affinity: near}]",
                 "service s: the affinity 'near'"
             ),
+            ("clusters: [{name: a, id: 1, authority: true}]", "needs apiServer: true"),
+            (
+                "clusters: [{name: a, id: 1, apiServer: true, authority: true}, {name: b, id: 2}]",
+                "and apart: true beside other clusters"
+            ),
             ("clusters: [{name: a}]", "clusters[0].id is missing"),
             ("clusters: [{name: a, id: one}]", "clusters[0].id"),
             ("clusters: [", "lab.yaml"),

@@ -121,7 +121,11 @@ struct ConfigurationTests {
         #expect(inside.publisher.lease == .kubernetes)
         #expect(
             inside.kubernetes
-                == KubernetesSettings(source: .inCluster, server: nil, nodeName: "ip-10-0-0-1"))
+                == KubernetesSettings(
+                    source: .inCluster(folder: nil), server: nil, nodeName: "ip-10-0-0-1"))
+        let elsewhere = try Self.read(
+            rightConfiguration + "kubernetes: {inCluster: true, serviceAccountFolder: /sa}\n")
+        #expect(elsewhere.kubernetes?.source == .inCluster(folder: "/sa"))
         let outside = try Self.read(
             rightConfiguration
                 + "kubernetes: {kubeconfig: /etc/k.conf, apiServer: 'https://192.0.2.1:6443'}\n")
@@ -133,6 +137,8 @@ struct ConfigurationTests {
         for wrong in [
             "{}", "{inCluster: false}", "{inCluster: true, kubeconfig: /k}", "{kubeconfig: k}",
             "{inCluster: true, apiServer: '192.0.2.1'}", "{inCluster: true, nodeName: 'a b'}",
+            "{inCluster: true, serviceAccountFolder: sa}",
+            "{kubeconfig: /k, serviceAccountFolder: /sa}",
         ] {
             let error = try #require(
                 #expect(throws: ConfigurationError.self, "\(wrong)") {

@@ -16,7 +16,7 @@ private func problem(_ number: Int, _ message: String = "spec.ports is missing")
             json: json.bytes), of: .services, message: message)
 }
 
-@Suite("Events about objects that can't be used")
+@Suite("Events about objects with which something is wrong")
 struct ObjectEventTests {
     private let start = Instant(nanoseconds: 1_000_000_000_000)
 
@@ -75,6 +75,16 @@ struct ObjectEventTests {
         #expect(send(report.repetition(nowUnixSeconds: 1_800_000_060)) == 200)
         let event = try JSONValue(try #require(state.texts(.events).values.first))
         #expect(event["series"]["count"] == 2 && event["reportingInstance"] == "n1")
+    }
+
+    @Test("an Event's text is cut at what the API takes, between characters")
+    func length() throws {
+        var plan = ObjectEventPlan()
+        let report = try #require(
+            plan.due([problem(1, String(repeating: "é", count: 2000))], at: start).first)
+        let body = try JSONValue(report.creation(by: "n1", nowUnixSeconds: 1_800_000_000).body)
+        let note = try #require(body["note"].text)
+        #expect((1023...1024).contains(note.utf8.count) && note.hasSuffix("éé"))
     }
 
     @Test("one on what has no namespace is in the default one")

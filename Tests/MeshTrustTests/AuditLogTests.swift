@@ -2,6 +2,7 @@
 
 import Foundation
 import MeshModel
+import Synchronization
 import Testing
 import X509
 
@@ -60,6 +61,23 @@ struct AuditLogTests {
         #expect(log.head.sequence == 3)
         #expect(try TemporaryDirectory.mode(of: file) == 0o600)
         #expect(try TemporaryDirectory.mode(of: path) == 0o700)
+    }
+
+    @Test("a copy has every line as it stands in the log, what was found wrong with it included")
+    func copy() throws {
+        let copied = Mutex<[UInt8]>([])
+        let copy: AuditLog.Copy = { lines in copied.withLock { $0 += lines } }
+        let log = try AuditLog(directory: path, now: noon, copy: copy)
+        try log.append(note(1), note(2), at: noon)
+        try log.append([], at: noon)
+        try log.append(note(3), at: noon)
+        #expect(copied.withLock { $0 } == Array(try Data(contentsOf: URL(filePath: file))))
+        // A line that isn't on disk is no record.
+        let former = copied.withLock { $0.count }
+        #expect(throws: AuditFault.self) {
+            try AuditLog(directory: path, now: noon, copy: copy).append(note(4), at: noon)
+        }
+        #expect(copied.withLock { $0.count } == former)
     }
 
     @Test("the log goes on where it ended")

@@ -25,6 +25,12 @@ actor ServedNode: ObjectSink {
 
     var wantsObjects: Bool { world.core(1, "a").wantsObjects(at: world.now) }
 
+    var objectRules: ObjectClaims.Rules {
+        ObjectClaims.Rules(
+            charter: Charter(podPrefixes: [Prefix("10.1.0.0/16")!, Prefix("fd00:1::/48")!]),
+            peers: [.init(name: "beta", podPrefixes: [Prefix("10.2.0.0/16")!])])
+    }
+
     var wantsNodes: Bool { world.core(1, "a").wantsNodes }
 
     func setNodes(_ nodes: [String: MemberRecord]) {
@@ -77,13 +83,15 @@ func eventually(
 
 extension APIServerDouble {
     /// Answers without a socket.
-    func take(_ request: ObjectRequest) throws {
+    @discardableResult
+    func take(_ request: ObjectRequest) throws(KubernetesError) -> [UInt8] {
         let asked = DoubleRequest(
             request.method.rawValue, request.target, contentType: request.contentType,
             body: request.body)
         guard case .answer(let answer) = change({ $0.handle(asked) }), answer.status < 300 else {
             throw KubernetesError(.alreadyExists, "refused")
         }
+        return answer.body
     }
 
     /// Serves while `body` runs.

@@ -92,7 +92,8 @@ struct ServedNodeScenarios {
 
     private func objects(_ client: KubernetesClient) -> ObjectService {
         ObjectService(
-            settings: KubernetesSettings(source: .inCluster, server: nil, nodeName: "a"),
+            settings: KubernetesSettings(
+                source: .inCluster(folder: nil), server: nil, nodeName: "a"),
             state: node, memory: PodMemory(folder: disk.path), log: log
         ) { selection, consumer in
             await Reflector(selection, client: client, consumer: consumer).run()
@@ -162,6 +163,7 @@ struct ServedNodeScenarios {
         for node in ["a", "b"] {
             let service = EventService(
                 node: node, log: log, problems: { problems },
+                read: { [server] (request) throws(KubernetesError) in try server.take(request) },
                 write: { [server] request in try server.take(request) })
             var plan = ObjectEventPlan()
             for report in plan.due(problems, at: .bootNow) { try await service.tell(report) }
@@ -172,6 +174,39 @@ struct ServedNodeScenarios {
         #expect(event["regarding"]["name"] == "web" && event["regarding"]["uid"].text != nil)
         #expect(event["note"].text?.contains("spec.ports[0].port is 70000") == true)
         #expect(event["series"]["count"] == 2)
+    }
+
+    @Test("what is another cluster's is told on the object that claims it, found by its UID")
+    func claims() async throws {
+        var shared = web()
+        shared["metadata"]["annotations"] = ["weft.io/global": "true"]
+        server.change { [shared] in
+            $0.put(.services, shared)
+            $0.put(.endpointSlices, slice("web-v4", "IPv4", "10.1.0.10", "10.2.0.7"))
+        }
+        try await listening(to: server) { objects in
+            try await eventually("a claim") { await !objects.claimProblems.isEmpty }
+            #expect(await objects.problems(isPublisher: false).isEmpty)
+            let problems = await objects.problems(isPublisher: true)
+            let service = EventService(
+                node: "a", log: log, problems: { problems },
+                read: { [server] (request) throws(KubernetesError) in try server.take(request) },
+                write: { [server] request in try server.take(request) })
+            var plan = ObjectEventPlan()
+            let report = try #require(plan.due(problems, at: .bootNow).first)
+            try await service.tell(report)
+            let event = try JSONValue(try #require(server.state.texts(.events).values.first))
+            let slice = try #require(
+                server.state.object(.endpointSlices, namespace: "shop", name: "web-v4"))
+            #expect(event["regarding"]["uid"] == slice["metadata"]["uid"])
+            #expect(event["regarding"]["kind"] == "EndpointSlice" && event["reason"] == "Collides")
+            #expect(event["note"].text?.hasPrefix("10.2.0.7 collides with 10.2.0.0/16") == true)
+            // Of an object that is gone nobody is told.
+            server.change { $0.remove(.endpointSlices, namespace: "shop", name: "web-v4") }
+            try await service.tell(report)
+            #expect(server.state.count(.events) == 1)
+            try await eventually("nothing") { await objects.claimProblems.isEmpty }
+        }
     }
 
     @Test(

@@ -121,7 +121,7 @@ final class World {
             imports: imports, identityLabels: .standard)
         if hasServer {
             configuration.kubernetes = KubernetesSettings(
-                source: .inCluster, server: nil, nodeName: id.name)
+                source: .inCluster(folder: nil), server: nil, nodeName: id.name)
         }
         let peers = (1...clusters).filter { $0 != number }.map { other in
             PeerCluster(

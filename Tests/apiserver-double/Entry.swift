@@ -23,23 +23,16 @@ struct APIServerDoubleCommand: AsyncParsableCommand {
     @Option(help: "The TCP port.") var port: Int
     @Option(help: "PEM file of the certificate.") var certificate: String
     @Option(help: "PEM file of its key.") var key: String
-    @Option(help: "JSON: a list of {token, user, uid, rules: [{verbs, resources}]}.") var tokens:
+    @Option(help: "JSON: whom it admits, a list of DoubleTokens.Entry; followed.") var tokens:
         String
     @Option(help: "Folder of manifests; what changes there is changed.") var objects: String
     @Option(help: "File for what clients write.") var state: String
+    @Option(
+        name: .customLong("config-maps"),
+        help: "Folder that gets NAMESPACE/NAME/KEY of ConfigMaps, as pods that mount them.")
+    var configMaps: String
     @Option(name: .customLong("service-cidrs"), help: "Prefixes of services, with commas.")
     var serviceCIDRs: String
-
-    private struct User: Decodable {
-        struct Rule: Decodable {
-            let verbs: Set<String>
-            let resources: Set<String>
-        }
-        let token: String
-        let user: String
-        let uid: String
-        let rules: [Rule]
-    }
 
     func run() async throws {
         let log = Logger(label: "apiserver-double") { StreamLogHandler.standardError(label: $0) }
@@ -54,15 +47,6 @@ struct APIServerDoubleCommand: AsyncParsableCommand {
         initial.serviceNetworks = serviceCIDRs.split(separator: ",").compactMap {
             Prefix(String($0))
         }
-        let users = try JSONDecoder().decode(
-            [User].self, from: Data(contentsOf: URL(filePath: tokens)))
-        for user in users {
-            initial.admit(
-                DoubleUser(
-                    user.user, uid: user.uid,
-                    rules: user.rules.map { .init($0.verbs, $0.resources) }),
-                token: user.token)
-        }
         var configuration = APIServerDouble.Configuration()
         configuration.host = host
         configuration.port = port
@@ -74,16 +58,20 @@ struct APIServerDoubleCommand: AsyncParsableCommand {
         let writes = try WriteLog(path: state)
         configuration.keep = { try writes.append($0) }
         let server = APIServerDouble(initial, configuration: configuration, logger: log)
-        var folder = DoubleFolder(path: objects)
+        var (folder, users) = (DoubleFolder(path: objects), DoubleTokens(path: tokens))
+        let mounts = DoubleMounts(path: configMaps)
+        try users.follow(server)
         folder.follow(server, log)
         log.notice("Serving", metadata: ["objects": "\(objects)"])
         try await withThrowingTaskGroup { group in
             group.addTask { try await server.run() }
-            group.addTask { [folder] in
-                var folder = folder
+            group.addTask { [folder, users, mounts] in
+                var (folder, users, mounts) = (folder, users, mounts)
                 while true {
                     try await Task.sleep(for: DoubleFolder.interval)
+                    try users.follow(server)
                     folder.follow(server, log)
+                    try mounts.follow(server)
                 }
             }
             try await group.next()

@@ -123,7 +123,9 @@ extension Authority {
     private static func record(
         _ certificate: Certificate, of subject: AuditSubject, in folder: String
     ) throws {
-        try AuditLog(directory: AuthorityAudit.folder(of: folder)).append([
+        try AuditLog(
+            directory: AuthorityAudit.folder(of: folder), copy: AuthorityAudit.standardOutput
+        ).append([
             AuditEntry(
                 .issue, .granted, by: .agent, subject: subject, certificate: certificate,
                 reason: "this replica is the authority")

@@ -81,6 +81,10 @@ public struct Setting: Sendable {
             "kubernetes.inCluster", as: .value,
             "true: objects come from the API server of the pod that the agent runs in."),
         Setting(
+            "kubernetes.serviceAccountFolder",
+            else: "/var/run/secrets/kubernetes.io/serviceaccount",
+            "Where token, ca.crt and namespace are, for that."),
+        Setting(
             "kubernetes.kubeconfig",
             "Otherwise: a file that names an API server, and how to authenticate there."),
         Setting(

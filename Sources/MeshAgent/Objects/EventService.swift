@@ -6,8 +6,8 @@ import MeshLease
 import MeshModel
 import ServiceLifecycle
 
-/// Tells the authors of objects that can't be used, with Events on these objects: of its own pods each node,
-/// of everything else the publisher alone.
+/// Tells the authors of objects that can't be used, or claim what isn't theirs, with Events on these objects: of
+/// its own pods each node, of everything else the publisher alone.
 struct EventService: Service {
     typealias Problems = @Sendable () async -> [ObjectProblem]
 
@@ -20,6 +20,8 @@ struct EventService: Service {
     let log: Logger
     /// What this node has to tell.
     let problems: Problems
+    /// Sends one request, once.
+    let read: AuthorityVault.Ask
     let write: ExportService.Write
 
     func run() async {
@@ -32,7 +34,7 @@ struct EventService: Service {
                     try await tell(report)
                 } catch {
                     log.warning(
-                        "The API server doesn't take Events about objects that can't be used",
+                        "The API server doesn't take Events about objects",
                         metadata: ["error": "\(error)"])
                     quietUntil = .bootNow + Self.pause
                     plan = ObjectEventPlan()
@@ -43,6 +45,7 @@ struct EventService: Service {
     }
 
     func tell(_ report: ObjectEventPlan.Report) async throws {
+        guard let report = try await identified(report) else { return }
         let now = unixSeconds()
         do {
             try await write(report.creation(by: node, nowUnixSeconds: now))
@@ -50,5 +53,14 @@ struct EventService: Service {
             // By another publisher, or by this one before it restarted.
             try await write(report.repetition(nowUnixSeconds: now))
         }
+    }
+
+    /// Who looks at an object finds its Events by its UID. Nil: the object is gone.
+    private func identified(
+        _ report: ObjectEventPlan.Report
+    ) async throws -> ObjectEventPlan.Report? {
+        guard report.problem.uid.isEmpty else { return report }
+        return try ObjectProblem.uid(of: await read(report.problem.lookup))
+            .map { report.identified(uid: $0) }
     }
 }

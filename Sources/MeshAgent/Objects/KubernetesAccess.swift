@@ -15,7 +15,8 @@ struct KubernetesAccess: Sendable {
         self.settings = settings
         var configuration =
             switch settings.source {
-            case .inCluster: try KubernetesConfiguration.inCluster()
+            case .inCluster(nil): try KubernetesConfiguration.inCluster()
+            case .inCluster(let folder?): try KubernetesConfiguration.inCluster(folder: folder)
             case .kubeconfig(let path): try KubernetesConfiguration.kubeconfig(path: path)
             }
         if let server = settings.server { configuration.server = server }

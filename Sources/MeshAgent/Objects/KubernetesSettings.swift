@@ -5,8 +5,9 @@ import MeshModel
 /// Which API server objects come from, beside the folder of manifests.
 public struct KubernetesSettings: Hashable, Sendable {
     public enum Source: Hashable, Sendable {
-        /// What every pod finds of its own cluster.
-        case inCluster
+        /// What every pod finds of its own cluster, in the folder of its service account; nil: where kubelets
+        /// put that.
+        case inCluster(folder: String?)
         /// The file's current context; an absolute path.
         case kubeconfig(path: String)
     }
@@ -21,6 +22,7 @@ public struct KubernetesSettings: Hashable, Sendable {
 
 struct RawKubernetesSettings: Decodable {
     let inCluster: Bool?
+    let serviceAccountFolder: String?
     let kubeconfig: String?
     let apiServer: String?
     let nodeName: String?
@@ -31,11 +33,20 @@ extension KubernetesSettings {
         _ raw: RawKubernetesSettings, node: String, listsNodes: Bool, file: String
     ) throws(ConfigurationError) {
         switch (raw.inCluster ?? false, raw.kubeconfig) {
-        case (true, nil): source = .inCluster
+        case (true, nil):
+            if let folder = raw.serviceAccountFolder, !folder.hasPrefix("/") {
+                throw ConfigurationError(
+                    file, "kubernetes.serviceAccountFolder: '\(folder)' must begin with /")
+            }
+            source = .inCluster(folder: raw.serviceAccountFolder)
         case (false, let path?):
             guard path.hasPrefix("/") else {
                 throw ConfigurationError(
                     file, "kubernetes.kubeconfig: '\(path)' must begin with /")
+            }
+            guard raw.serviceAccountFolder == nil else {
+                throw ConfigurationError(
+                    file, "kubernetes.serviceAccountFolder needs inCluster: true")
             }
             source = .kubeconfig(path: path)
         case (true, _?), (false, nil):

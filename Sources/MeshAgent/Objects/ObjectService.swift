@@ -23,6 +23,8 @@ actor ObjectService: Service, ObjectConsumer {
     private let memory: PodMemory
     private let log: Logger
     private var index = ObjectIndex()
+    /// Of the whole cluster's objects, while they are watched.
+    private var claims = ObjectClaims()
     /// What is watched of the whole cluster; empty while this node isn't asked to.
     private var selections: [ObjectSelection] = []
     /// Whether nodes are watched for themselves: without them this one finds nobody to ask.
@@ -58,6 +60,7 @@ actor ObjectService: Service, ObjectConsumer {
                 await end()
             }
             await seekNodes(selections.isEmpty ? state.wantsNodes : false)
+            if hasHandedOver { claims.follow(await state.objectRules, records: index.records) }
         }
         for task in watches.values { task.cancel() }
         for task in watches.values { await task.value }
@@ -95,6 +98,7 @@ actor ObjectService: Service, ObjectConsumer {
         for selection in ended { await watches.removeValue(forKey: selection)?.value }
         for selection in ended { _ = index.forget(selection) }
         hasHandedOver = false
+        claims = ObjectClaims()
         pending = nil
         await handing?.value
         await state.dropObjects()
@@ -121,8 +125,12 @@ actor ObjectService: Service, ObjectConsumer {
         if !hasHandedOver {
             guard !selections.isEmpty, index.isComplete(selections) else { return }
             hasHandedOver = true
+            claims.setNodes(index.nodePrefixes)
+            claims.update(index.records.mapValues { $0 }, records: index.records)
             await handOver(index.records.mapValues { $0 })
         } else if !changes.records.isEmpty {
+            claims.setNodes(index.nodePrefixes)
+            claims.update(changes.records, records: index.records)
             await handOver(changes.records)
         }
     }
@@ -199,9 +207,29 @@ actor ObjectService: Service, ObjectConsumer {
 
     /// What this node is to tell the objects' authors.
     ///
-    /// - Parameter isPublisher: whether it tells what concerns the whole cluster.
-    func problems(isPublisher: Bool) -> [ObjectProblem] {
-        index.objectProblems.filter { isPublisher || $0.resource == pods?.resource }
+    /// - Parameters:
+    ///   - isPublisher: whether it tells what concerns the whole cluster.
+    ///   - contests: of the cluster's services, those in a folder included.
+    func problems(
+        isPublisher: Bool, contests: [ServiceContest] = []
+    ) -> [ObjectProblem] {
+        guard isPublisher else {
+            return index.objectProblems.filter { $0.resource == pods?.resource }
+        }
+        let lost = contests.lazy.filter { [index] in
+            index.has($0.service, in: ObjectSelections.services)
+        }.prefix(ObjectIndex.problemsMaximum)
+        return index.objectProblems + claims.problems
+            + lost.map { ObjectProblem(.collides, .services, $0.service, "\($0)") }
+    }
+
+    /// What the cluster's objects claim that isn't theirs, a sentence each; of the contests of services there is
+    /// word elsewhere.
+    var claimProblems: [String] {
+        claims.problems.map {
+            let name = $0.name.namespace.isEmpty ? $0.name.name : "\($0.name)"
+            return "\($0.resource.kind) \(name): \($0.message)"
+        }
     }
 
     /// What the API server is to be told about services of the mesh; nil if it can't be, or this node
@@ -249,6 +277,8 @@ protocol ObjectSink: Sendable {
     /// What it says of the whole cluster: all of it at first, changes later; nil where an object is gone.
     func setObjects(_ changes: [RecordKey: [UInt8]?]) async
     func dropObjects() async
+    /// What its objects may claim.
+    var objectRules: ObjectClaims.Rules { get async }
 }
 
 extension StateService: ObjectSink {}

@@ -51,6 +51,7 @@ struct ConnectivityManifests {
         LabPlan.Cluster(
             name: cluster.name, id: cluster.id, serviceCIDRs: cluster.serviceCIDRs,
             nodes: cluster.nodes, etcd: cluster.etcd, apiServer: cluster.apiServer,
+            authority: cluster.authority,
             certificateSeconds: cluster.certificateSeconds,
             endpoints: endpoints.filter { $0.role == .server(1) || $0.role == .server(2) }.map {
                 LabPlan.Endpoint(

@@ -37,11 +37,17 @@ public final class AuditLog: Sendable {
     /// What was wrong with the log when it was opened; it is recorded, too. Tell the operator.
     public let findings: [AuditFinding]
 
+    /// Gets whole lines, each with its newline.
+    public typealias Copy = @Sendable (_ lines: [UInt8]) -> Void
+
     /// Opens the log or begins one, and cuts off a record that a crash left incomplete.
+    ///
+    /// - Parameter copy: gets every record once it is on disk, in the log's order and as it stands there.
     public init(
-        directory: String, limits: Limits = Limits(), now: Date = Date()
+        directory: String, limits: Limits = Limits(), now: Date = Date(), copy: Copy? = nil
     ) throws(AuditFault) {
-        let writer = AuditWriter(files: AuditFiles(directory: directory), limits: limits)
+        let writer = AuditWriter(
+            files: AuditFiles(directory: directory), limits: limits, copy: copy)
         do throws(AuditFault) { findings = try writer.open(now: now) } catch {
             writer.close()
             throw error

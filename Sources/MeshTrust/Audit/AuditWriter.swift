@@ -7,15 +7,17 @@ import Glibc
 final class AuditWriter {
     private let files: AuditFiles
     private let limits: AuditLog.Limits
+    private let copy: AuditLog.Copy?
     /// Locked while the log is open; -1 when it isn't.
     private var folder: Int32 = -1
     private var descriptor: Int32 = -1
     private var size = 0
     private(set) var head = AuditLog.Head(sequence: 0, hash: AuditLine.origin)
 
-    init(files: AuditFiles, limits: AuditLog.Limits) {
+    init(files: AuditFiles, limits: AuditLog.Limits, copy: AuditLog.Copy?) {
         self.files = files
         self.limits = limits
+        self.copy = copy
     }
 
     func close() {
@@ -74,6 +76,7 @@ final class AuditWriter {
         }
         size += bytes.count
         head = next
+        if !bytes.isEmpty { copy?(bytes) }
     }
 
     private func openFolder() throws(AuditFault) {
