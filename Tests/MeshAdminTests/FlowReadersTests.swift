@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import Synchronization
 import Testing
 
@@ -33,8 +34,14 @@ struct FlowReadersTests {
     @Test("so many and no more: the next is refused with a hint, until one leaves")
     func places() async throws {
         try await Harness.run { harness in
-            let client = harness.reading
-            let readers = (0..<Readers.maximum).map { _ in
+            // By a name each: a client's library has eight connections to a socket at a time.
+            let clients = (0...Readers.maximum).map { number in
+                let path = "\(harness.reading.socketPath).\(number)"
+                #expect(symlink(harness.reading.socketPath, path) == 0)
+                return AdminClient(socketPath: path)
+            }
+            let client = clients[Readers.maximum]
+            let readers = clients.dropLast().map { client in
                 Task { try await client.flows(follow: true) { _ in } }
             }
             defer { for reader in readers { reader.cancel() } }

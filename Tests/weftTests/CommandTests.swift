@@ -4,10 +4,10 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 import MeshAdmin
-import MeshAgent
 import MeshModel
 import Testing
 
+@testable import MeshAgent
 @testable import weft
 
 @Suite("Command line")
