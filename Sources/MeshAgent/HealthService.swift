@@ -83,7 +83,7 @@ actor HealthService: Service {
     /// Whether this node has left, or leaves, by its operator's wish.
     var departure = NodeDeparture.Phase.serving
     let profile: HealthProfile
-    private var timer: Scheduled<Void>?
+    private var timer: (due: Instant, task: Scheduled<Void>)?
     private(set) var verdictSince: [ClusterID: Instant] = [:]
     /// Of clusters that are silent.
     private(set) var hearsay: [ClusterID: Hearsay] = [:]
@@ -136,7 +136,7 @@ actor HealthService: Service {
             group.addTask { await self.serve(self.suspicions) { $0.take($1) } }
             group.addTask { await self.serve(self.inputs) { $0.take($1) } }
         }
-        timer?.cancel()
+        timer?.task.cancel()
         continuation.finish()
     }
 
@@ -265,6 +265,7 @@ actor HealthService: Service {
     }
 
     private func wake() {
+        timer = nil
         let now = Instant.monotonicNow
         gossip(at: now) { effects in membership.tick(at: now, into: &effects) }
         apply(liveness.tick(at: now))
@@ -399,15 +400,18 @@ actor HealthService: Service {
 
     func schedule() {
         probe(at: .monotonicNow)
-        timer?.cancel()
         let wakes = [
             monitor.nextWake, verdicts.nextWake, liveness.nextWake, membership.nextWake,
         ].compactMap { $0 }
         guard let next = wakes.min() else { return }
-        timer = loop.scheduleTask(
+        // Most of what comes in puts a wake off: one too early does less than a new timer each time.
+        if let timer, timer.due <= next { return }
+        timer?.task.cancel()
+        let task = loop.scheduleTask(
             deadline: .uptimeNanoseconds(next.nanoseconds)
         ) { [weak self] in
             _ = Task { await self?.wake() }
         }
+        timer = (next, task)
     }
 }

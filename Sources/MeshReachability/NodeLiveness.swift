@@ -29,6 +29,10 @@ public struct NodeLiveness: Sendable {
     private var nodes: OrderedDictionary<NodeID, Node> = [:]
     private var claims = NodeClaims()
     private var punctuality: Punctuality
+    /// When all were judged last: deadlines until then are met.
+    private var judgedAt = Instant.zero
+    /// How often a node was judged; what this costs.
+    private(set) var judgements = 0
     public private(set) var nextWake: Instant?
 
     /// What the members of the own cluster hold one of them for.
@@ -91,7 +95,7 @@ public struct NodeLiveness: Sendable {
         nodes[node] = Node(
             word: start,
             heardAt: node.cluster != own && [.up, .draining].contains(start.verdict) ? now : nil)
-        plan(after: now)
+        plan()
     }
 
     public mutating func remove(_ node: NodeID) {
@@ -100,10 +104,20 @@ public struct NodeLiveness: Sendable {
     }
 
     /// An authenticated heartbeat of a remote node.
+    ///
+    /// - Complexity: `O(1)`, unless ``nextWake`` has come.
     public mutating func hear(_ node: NodeID, at now: Instant) -> [NodeChange] {
         forgiveOversleep(at: now)
-        if node.cluster != own { nodes[node]?.heardAt = now }
-        return evaluate(at: now)
+        guard node.cluster != own, let index = nodes.index(forKey: node) else { return [] }
+        nodes.values[index].heardAt = now
+        if let nextWake, nextWake <= now { return evaluate(at: now) }
+        let change = evaluate(index, at: now)
+        // Its deadline before is left: too early a wake does no harm.
+        if let deadline = nodes.values[index].deadline(parameters) {
+            nextWake = min(nextWake ?? deadline, deadline)
+        }
+        punctuality.ask(for: nextWake)
+        return change.map { [$0] } ?? []
     }
 
     /// What the members of the own cluster hold one of them for now.
@@ -159,7 +173,7 @@ public struct NodeLiveness: Sendable {
             nodes.values[index].nextProbe = isDoubted ? now + parameters.answerInterval : nil
             if isDoubted { due.append(nodes.keys[index]) }
         }
-        plan(after: now)
+        plan()
         return due
     }
 
@@ -179,7 +193,11 @@ public struct NodeLiveness: Sendable {
         return evaluate(at: now)
     }
 
-    public mutating func tick(at now: Instant) -> [NodeChange] { evaluate(at: now) }
+    /// Nothing unless ``nextWake`` has come.
+    public mutating func tick(at now: Instant) -> [NodeChange] {
+        guard let nextWake, nextWake <= now else { return [] }
+        return evaluate(at: now)
+    }
 
     public func word(of node: NodeID) -> LivenessWord? { nodes[node]?.word }
 
@@ -208,23 +226,27 @@ public struct NodeLiveness: Sendable {
 
     private mutating func evaluate(at now: Instant) -> [NodeChange] {
         forgiveOversleep(at: now)
-        var changes: [NodeChange] = []
-        for index in nodes.values.indices {
-            let id = nodes.keys[index]
-            let node = nodes.values[index]
-            let previous = node.word
-            guard let verdict = verdict(on: id, node, at: now), previous.verdict != verdict
-            else { continue }
-            // A death and the return from one: open flows look again.
-            let isDeath = verdict == .unreachable || previous.verdict == .unreachable
-            let word = LivenessWord(
-                verdict: verdict, weight: verdict == .up ? .max : 0,
-                generation: previous.generation &+ (isDeath ? 1 : 0))
-            nodes.values[index].word = word
-            changes.append(NodeChange(node: id, word: word, previous: previous))
-        }
-        plan(after: now)
+        judgedAt = now
+        let changes = nodes.values.indices.compactMap { evaluate($0, at: now) }
+        plan()
         return changes
+    }
+
+    private mutating func evaluate(_ index: Int, at now: Instant) -> NodeChange? {
+        judgements += 1
+        let id = nodes.keys[index]
+        let node = nodes.values[index]
+        let previous = node.word
+        guard let verdict = verdict(on: id, node, at: now), previous.verdict != verdict else {
+            return nil
+        }
+        // A death and the return from one: open flows look again.
+        let isDeath = verdict == .unreachable || previous.verdict == .unreachable
+        let word = LivenessWord(
+            verdict: verdict, weight: verdict == .up ? .max : 0,
+            generation: previous.generation &+ (isDeath ? 1 : 0))
+        nodes.values[index].word = word
+        return NodeChange(node: id, word: word, previous: previous)
     }
 
     /// - Returns: nil if it stays as it is.
@@ -259,11 +281,11 @@ public struct NodeLiveness: Sendable {
         return isHeard == true ? true : claims.isLive(id)
     }
 
-    private mutating func plan(after now: Instant) {
+    private mutating func plan() {
         var next: Instant?
         func consider(_ wake: Instant) { next = next.map { min($0, wake) } ?? wake }
         for node in nodes.values {
-            if let deadline = node.deadline(parameters), deadline > now { consider(deadline) }
+            if let deadline = node.deadline(parameters), deadline > judgedAt { consider(deadline) }
             if let probe = node.nextProbe { consider(probe) }
         }
         nextWake = next

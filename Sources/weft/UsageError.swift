@@ -44,7 +44,7 @@ extension Complaint {
     private static let forms = [
         (
             name: "namespace/name",
-            form: "NAMESPACE/NAME, or NAME in 'default', of a-z, 0-9, - and ."
+            form: "NAMESPACE/NAME, or NAME in 'default', of a-z, 0-9, . and -"
         ),
         (name: "duration", form: "a number and us, ms, s or m, at most a day"),
     ]

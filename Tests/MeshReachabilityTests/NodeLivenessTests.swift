@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
-import MeshReachability
+import MeshSimulation
 import Testing
+
+@testable import MeshReachability
 
 @Suite("Which nodes are alive")
 struct NodeLivenessTests {
@@ -220,5 +222,80 @@ struct NodeLivenessTests {
         #expect(liveness.receive(dead: [Self.theirs, Self.mine], claimedBy: liar, at: now).isEmpty)
         #expect(verdict(Self.theirs) == .unknown)
         #expect(verdict(Self.mine) == .up)
+    }
+
+    @Test("a heartbeat costs a look at its node, not one at all; a silent node's time isn't missed")
+    mutating func manyNodes() {
+        let many = (0..<1000).map { NodeID(cluster: Self.remote, name: "n\($0)")! }
+        for node in many { liveness.add(node, at: now) }
+        _ = liveness.setReachable(relays: [Self.relays[0]], of: Self.remote, at: now)
+        for node in many { _ = liveness.hear(node, at: now) }
+        _ = liveness.receive(dead: [many[0]], claimedBy: Self.relays[0], at: now)
+        #expect(verdict(many[0]) == .up, "it is heard")
+        let before = liveness.judgements
+        var verdicts: [Verdict?] = []
+        for _ in 0..<50 {
+            for node in many.dropFirst() { _ = liveness.hear(node, at: now) }
+            _ = wait(.milliseconds(200))
+            verdicts.append(verdict(many[0]))
+        }
+        #expect(verdicts.prefix(7).allSatisfy { $0 == .up }, "for 1.4 s")
+        #expect(verdicts.dropFirst(7).allSatisfy { $0 == .unreachable })
+        // A node's time is 1.5 s, its beats are 0.2 s apart: all are looked at after 1.3 s or more.
+        #expect(liveness.judgements - before <= 50 * 999 + 10 * 1002)
+    }
+
+    @Test("who looks when it is time sees what somebody does who looks at all each millisecond")
+    func equivalence() {
+        for seed in Replay.seeds(6) {
+            var generator = SeededGenerator(seed: seed)
+            var now = Instant(nanoseconds: 3_600_000_000_000)
+            var patient = NodeLiveness(own: Self.own)
+            var eager = patient
+            let own = (0..<3).map { NodeID(cluster: Self.own, name: "o\($0)")! }
+            let others = (0..<6).map { NodeID(cluster: Self.remote, name: "x\($0)")! }
+            func both<Value>(_ body: (inout NodeLiveness) -> Value) {
+                _ = body(&patient)
+                _ = body(&eager)
+            }
+            for node in own + others { both { $0.add(node, at: now) } }
+            both { $0.setReachable(relays: Self.relays, of: Self.remote, at: now) }
+            var silentUntil: [NodeID: Instant] = [:]
+            var differences = 0
+            for _ in 0..<20_000 {
+                for node in others {
+                    if generator.chance(0.0002) { silentUntil[node] = now + .seconds(4) }
+                    guard (silentUntil[node] ?? .zero) <= now, generator.chance(0.005) else {
+                        continue
+                    }
+                    both { $0.hear(node, at: now) }
+                }
+                if generator.chance(0.001) {
+                    let dead = others.filter { _ in generator.chance(0.3) }
+                    for relay in Self.relays {
+                        both { $0.receive(dead: dead, claimedBy: relay, at: now) }
+                    }
+                }
+                for node in own where generator.chance(0.0005) {
+                    let beliefs: [NodeLiveness.Belief] = [.live, .suspect, .dead, .left]
+                    let belief = beliefs[Int(generator.next() % 4)]
+                    both { $0.believe(node, belief, at: now) }
+                    if generator.chance(0.5) { both { $0.answered(node, at: now) } }
+                }
+                // Judges all.
+                _ = eager.setDraining([], at: now)
+                _ = eager.takeProbes(at: now)
+                if let wake = patient.nextWake, wake <= now {
+                    if generator.chance(0.5) { _ = patient.takeProbes(at: now) }
+                    _ = patient.tick(at: now)
+                    _ = patient.takeProbes(at: now)
+                }
+                for node in own + others where patient.word(of: node) != eager.word(of: node) {
+                    differences += 1
+                }
+                now = now + .milliseconds(1)
+            }
+            #expect(differences == 0, "\(Replay.hint(seed, filter: "NodeLivenessTests"))")
+        }
     }
 }
