@@ -70,11 +70,11 @@ extension StateCore {
     /// rule it came first.
     mutating func fetchRelaySets(into effects: inout [StateEffect]) {
         guard !relaySetsHeard.isEmpty else { return }
-        let missing = relaySetsHeard.contains { cluster, generation in
+        let missing = relaySetsHeard.filter { cluster, generation in
             generation > tables.relaySets[cluster]?.generation ?? 0
         }
         relaySetsHeard = [:]
-        if missing { announceHeads(into: &effects) }
+        announceHeads(of: missing.keys.sorted(), into: &effects)
     }
 }
 

@@ -45,10 +45,7 @@ extension StateCore {
             perform(&effects) { core, replication in
                 core.synchroniser.tick(at: now, realTime: realTime, into: &replication)
             }
-            if now >= nextHeads {
-                nextHeads = now + Self.headsInterval
-                announceHeads(into: &effects)
-            }
+            announceHeadsInTurn(into: &effects)
             fetchRelaySets(into: &effects)
             callBack(at: now, into: &effects)
             judgeSilences(at: now, into: &effects)
@@ -59,11 +56,21 @@ extension StateCore {
         }
     }
 
-    mutating func announceHeads(into effects: inout [StateEffect]) {
+    /// Of hundreds of peers each hears of hundreds of ledgers: a share of them with each call.
+    private mutating func announceHeadsInTurn(into effects: inout [StateEffect]) {
+        headsTurn = (headsTurn + 1) % Self.headsTurns
+        let turn = headsTurn
         perform(&effects) { core, replication -> Void in
-            for link in core.links.keys.sorted() {
-                core.synchroniser.announceHeads(over: link.replication, into: &replication)
-            }
+            let due = core.links.keys.sorted().enumerated()
+                .filter { $0.offset % Self.headsTurns == turn }.map(\.element.replication)
+            core.synchroniser.announceHeads(over: due, into: &replication)
+        }
+    }
+
+    /// Says to everybody where this node stands with these clusters' ledgers: who has more sends it.
+    mutating func announceHeads(of clusters: [ClusterID], into effects: inout [StateEffect]) {
+        perform(&effects) { core, replication -> Void in
+            core.synchroniser.announceHeads(of: clusters, into: &replication)
         }
     }
 
@@ -75,7 +82,7 @@ extension StateCore {
             cluster == configuration.cluster || peers.contains(where: { $0.id == cluster })
         else { return }
         askedFor[cluster] = now
-        announceHeads(into: &effects)
+        announceHeads(of: [cluster], into: &effects)
     }
 
     /// Others' word about the own ledger came in, or time passed without.

@@ -26,9 +26,10 @@ struct StateCore {
     static let sayingInterval = Duration.milliseconds(500)
     /// Sentences about refused records that are kept for each cluster.
     static let refusalsShown = 256
-    /// Peers hear again where this node stands, in case either side lost track.
-    static let headsInterval = Duration.seconds(30)
     static let maintenanceInterval = Duration.seconds(1)
+    /// Each peer hears again where this node stands, in case either side lost track, once in so many
+    /// ``maintenanceInterval``s.
+    static let headsTurns = 30
     /// Unknown identities of a cluster are asked for so often at most.
     static let askingInterval = Duration.milliseconds(250)
     /// A restarted node waits so long for everybody's state; a peer that never says how far it is
@@ -111,7 +112,7 @@ struct StateCore {
     var publisherReturned: Instant
     var nextSaying: Instant
     var nextMaintenance: Instant
-    var nextHeads: Instant
+    var headsTurn = 0
     var planBasis: PlanBasis?
     /// Nodes whose certificates aren't believed any more: nothing is gossiped with them.
     var distrusted: Set<NodeID> = []
@@ -161,7 +162,6 @@ struct StateCore {
         publisherReturned = now
         nextSaying = now
         nextMaintenance = now
-        nextHeads = now + Self.headsInterval
         members = configuration.members
         configuredMembers = configuration.members
         configuredRelays = Self.relays(among: members, of: configuration.cluster)

@@ -42,10 +42,10 @@ struct ReplicationSession: Sendable {
 
 extension ReplicationSession {
     mutating func send(_ message: Message, into effects: inout [ReplicationEffect]) {
-        send(message.encoded, into: &effects)
+        send(encoded: message.encoded, into: &effects)
     }
 
-    private mutating func send(_ bytes: [UInt8], into effects: inout [ReplicationEffect]) {
+    mutating func send(encoded bytes: [UInt8], into effects: inout [ReplicationEffect]) {
         if Message.isCounted(bytes) { flow.didSend(bytes.count) }
         effects.append(.send(bytes, over: link))
     }
@@ -60,7 +60,7 @@ extension ReplicationSession {
         guard case .at(let head) = cursors[replica.owner], head.position < end,
             flow.admitsChanges(), let (entry, message) = delta(after: head, of: replica)
         else { return false }
-        send(message, into: &effects)
+        send(encoded: message, into: &effects)
         cursors[replica.owner] = .at(entry.head)
         return true
     }

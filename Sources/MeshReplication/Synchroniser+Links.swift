@@ -11,7 +11,7 @@ extension Synchroniser {
     ) {
         linkDown(link, into: &effects)
         sessions[link] = ReplicationSession(link: link, scope: scope)
-        announceHeads(over: link, into: &effects)
+        announceHeads(over: [link], into: &effects)
     }
 
     /// A link is gone with everything under way on it.
@@ -60,19 +60,38 @@ extension Synchroniser {
         }
     }
 
-    /// Tells the peer again where this node stands; it goes on from there. What is under way is
-    /// sent twice then, so not more often than every few seconds.
+    /// Tells peers again where this node stands with all owners; they go on from there. What is under
+    /// way is sent twice then, so not more often than every few seconds.
     public mutating func announceHeads(
-        over link: ReplicationLink, into effects: inout [ReplicationEffect]
+        over links: some Sequence<ReplicationLink>, into effects: inout [ReplicationEffect]
     ) {
-        guard let scope = sessions[link]?.scope else { return }
-        let heads = replicas.values.filter { scope.allows($0.owner) }.map { ownHead($0) }
-        var rest = heads[...]
+        // Peers that hear of the same owners hear the same.
+        var messages: [OwnerScope: [[UInt8]]] = [:]
+        for link in links {
+            guard let scope = sessions[link]?.scope else { continue }
+            let told = messages[scope] ?? heads(in: scope)
+            messages[scope] = told
+            for message in told { sessions[link]?.send(encoded: message, into: &effects) }
+        }
+    }
+
+    /// The same of some owners, to all peers.
+    public mutating func announceHeads(
+        of owners: some Sequence<ClusterID>, into effects: inout [ReplicationEffect]
+    ) {
+        for owner in owners { announce(owner, into: &effects) }
+    }
+
+    /// Encoded messages, one at least: it also says that this node has said all.
+    private func heads(in scope: OwnerScope) -> [[UInt8]] {
+        var rest = replicas.values.filter { scope.allows($0.owner) }.map { ownHead($0) }[...]
+        var messages: [[UInt8]] = []
         repeat {
             let part = Array(rest.prefix(ReplicationLimit.headsPerMessage))
-            sessions[link]?.send(.heads(part), into: &effects)
+            messages.append(Message.heads(part).encoded)
             rest = rest.dropFirst(part.count)
         } while !rest.isEmpty
+        return messages
     }
 
     private mutating func announceAges(

@@ -140,7 +140,7 @@ extension Synchroniser {
     }
 
     /// A hash over every owner's position, 16 bytes: nodes with equal ones hold the same.
-    /// Heartbeats carry it; on a difference that lasts, ``announceHeads(over:into:)``.
+    /// Heartbeats carry it; on a difference that lasts, ``announceHeads(of:into:)``.
     public var rollup: [UInt8] {
         var writer = ByteWriter()
         for (owner, replica) in replicas.sorted(by: { $0.key < $1.key }) {

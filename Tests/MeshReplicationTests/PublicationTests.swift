@@ -66,7 +66,7 @@ struct PublicationTests {
         node.hear(.heads([.init(owner: node.id, head: .origin, interest: .all)]))
         node.hear(.requestSnapshot(node.id))
         #expect(node.effects.isEmpty)
-        node.core.announceHeads(over: node.link, into: &node.effects)
+        node.core.announceHeads(over: [node.link], into: &node.effects)
         #expect(
             try node.effects.sent(over: node.link) == [
                 .heads([.init(owner: node.id, head: .origin, interest: .all)])

@@ -30,6 +30,31 @@ struct SynchroniserTests {
         #expect(Set(world.nodes.map(\.synchroniser.rollup)).count == 1)
     }
 
+    @Test("one ledger's head is told alone to all; all heads to those named")
+    func announcements() throws {
+        var random = SeededGenerator(seed: 3)
+        var world = try World(owners: 3, nodes: 3)
+        world.connect(0, 1)
+        world.connect(0, 2)
+        world.settle(using: &random)
+        var synchroniser = world.nodes[0].synchroniser
+        var effects: [ReplicationEffect] = []
+        synchroniser.announceHeads(of: [world.owners[1]], into: &effects)
+        let links = effects.compactMap { effect -> ReplicationLink? in
+            if case .send(_, let link) = effect { link } else { nil }
+        }
+        #expect(Set(links).count == 2)
+        func owners(over link: ReplicationLink) throws -> [[ClusterID]] {
+            try effects.sent(over: link).map { message in
+                if case .heads(let heads) = message { heads.map(\.owner) } else { [] }
+            }
+        }
+        for link in links { #expect(try owners(over: link) == [[world.owners[1]]]) }
+        effects = []
+        synchroniser.announceHeads(over: links, into: &effects)
+        for link in links { #expect(try owners(over: link).map(Set.init) == [Set(world.owners)]) }
+    }
+
     @Test("a node that was away gets deltas, not a snapshot")
     func deltas() throws {
         var random = SeededGenerator(seed: 2)
