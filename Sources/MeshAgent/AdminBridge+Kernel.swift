@@ -50,7 +50,7 @@ extension AdminBridge {
             return ConnectionEntry(
                 transport: transportName(connection.transport), state: state(of: connection.flags),
                 source: side(connection.opener), destination: side(connection.replier),
-                frontend: connection.frontend.map(socketText),
+                frontend: connection.frontend.map(\.text),
                 cluster: connection.cluster?.rawValue ?? 0, node: connection.nodeIndex,
                 ageSeconds: (now - Instant(nanoseconds: connection.created)).seconds,
                 idleSeconds: (now - Instant(nanoseconds: connection.seen)).seconds)
@@ -63,10 +63,6 @@ extension AdminBridge {
         return flags.contains(.replied) ? .established : .opening
     }
 
-    func socketText(_ side: FlowAddress) -> String {
-        side.address.isIPv4 ? "\(side.address):\(side.port)" : "[\(side.address)]:\(side.port)"
-    }
-
     /// IP protocol numbers, as Kubernetes and tcpdump write them.
     func transportName(_ number: UInt8) -> String {
         switch number {
@@ -75,4 +71,9 @@ extension AdminBridge {
         default: TransportProtocol(rawValue: number).map { "\($0)" } ?? "\(number)"
         }
     }
+}
+
+extension FlowAddress {
+    /// As a socket's address is written.
+    var text: String { address.isIPv4 ? "\(address):\(port)" : "[\(address)]:\(port)" }
 }

@@ -44,3 +44,13 @@ func cancelWhenInterrupted(_ task: Task<Void, Never>) {
         source.activate()
     }
 }
+
+extension LabFile {
+    /// Clusters of one node each, with service addresses of their own.
+    static func ofSingleNodes(_ clusters: [String], name: String) throws -> LabFile {
+        let lines = clusters.enumerated().map { index, cluster in
+            "- {name: \(cluster), id: \(index + 1), nodes: 1, serviceCIDRs: [10.\(201 + index).0.0/16]}"
+        }
+        return try LabFile(yaml: (["clusters:"] + lines).joined(separator: "\n"), name: name)
+    }
+}

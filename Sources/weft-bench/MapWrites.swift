@@ -32,7 +32,9 @@ struct MapWrites {
     }
 
     private func writes(services count: Int) async throws -> Double {
-        try await withLab(Self.lab, try labFile(), weft: weft) { lab in
+        try await withLab(
+            Self.lab, try .ofSingleNodes(["alpha", "beta"], name: "writes"), weft: weft
+        ) { lab in
             let alpha = try lab.plan.cluster(named: "alpha")
             let beta = try lab.plan.cluster(named: "beta")
             for (cluster, hasBackends) in [(alpha, false), (beta, true)] {
@@ -65,14 +67,5 @@ struct MapWrites {
             throw LabError(.failed, "the agent doesn't say how often it wrote maps")
         }
         return values.reduce(0, +)
-    }
-
-    private func labFile() throws -> LabFile {
-        try LabFile(
-            yaml: """
-                clusters:
-                  - {name: alpha, id: 1, nodes: 1, serviceCIDRs: [10.201.0.0/16]}
-                  - {name: beta, id: 2, nodes: 1, serviceCIDRs: [10.202.0.0/16]}
-                """, name: "writes")
     }
 }

@@ -19,11 +19,7 @@ struct RelayCost {
     let clusters: Int
 
     func run() async throws {
-        let file = try LabFile(
-            yaml: """
-                clusters:
-                  - {name: alpha, id: 1, nodes: 1, serviceCIDRs: [10.201.0.0/16]}
-                """, name: "relay")
+        let file = try LabFile.ofSingleNodes(["alpha"], name: "relay")
         try await withLab(Self.lab, file, weft: weft) { lab in
             let cluster = try lab.plan.cluster(named: "alpha")
             let node = cluster.nodes[0]

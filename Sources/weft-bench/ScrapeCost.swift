@@ -16,7 +16,9 @@ struct ScrapeCost {
     func run() async throws {
         // A service is two objects.
         let services = isQuick ? 1_000 : Self.objectsMaximum / 2
-        try await withLab(Self.lab, try labFile(), weft: weft) { lab in
+        try await withLab(
+            Self.lab, try .ofSingleNodes(["alpha", "beta"], name: "scrape"), weft: weft
+        ) { lab in
             let alpha = try lab.plan.cluster(named: "alpha")
             let beta = try lab.plan.cluster(named: "beta")
             for (cluster, hasBackends) in [(alpha, false), (beta, true)] {
@@ -45,14 +47,5 @@ struct ScrapeCost {
                 .report()
             Figure("operators.metrics.bytes", Double(text.utf8.count), "bytes").report()
         }
-    }
-
-    private func labFile() throws -> LabFile {
-        try LabFile(
-            yaml: """
-                clusters:
-                  - {name: alpha, id: 1, nodes: 1, serviceCIDRs: [10.201.0.0/16]}
-                  - {name: beta, id: 2, nodes: 1, serviceCIDRs: [10.202.0.0/16]}
-                """, name: "scrape")
     }
 }

@@ -21,11 +21,7 @@ struct VerbCost {
     private var repetitions: Int { isQuick ? 5 : 11 }
 
     func run() async throws {
-        let file = try LabFile(
-            yaml: """
-                clusters:
-                  - {name: alpha, id: 1, nodes: 1, serviceCIDRs: [10.201.0.0/16]}
-                """, name: "verbs")
+        let file = try LabFile.ofSingleNodes(["alpha"], name: "verbs")
         try await withLab(Self.lab, file, weft: weft) { lab in
             let node = try lab.plan.cluster(named: "alpha").nodes[0]
             let mesh = LargeMesh(clusters: clusters, endpoints: 100)

@@ -49,13 +49,7 @@ extension FlowStory {
 
     /// A flow like this one in a node's kernel.
     public struct Connection: Codable, Hashable, Sendable {
-        public enum State: String, Codable, Sendable {
-            /// Nothing came back yet.
-            case opening
-            case established, closing, reset
-        }
-
-        public var state: State
+        public var state: ConnectionEntry.State
         /// `address:port`; without ports, the address.
         public var source: String
         public var destination: String
@@ -67,7 +61,7 @@ extension FlowStory {
         public var packetsBack: UInt64
 
         public init(
-            state: State, source: String, destination: String, ageSeconds: Double,
+            state: ConnectionEntry.State, source: String, destination: String, ageSeconds: Double,
             idleSeconds: Double, packetsSent: UInt64, packetsBack: UInt64
         ) {
             self.state = state

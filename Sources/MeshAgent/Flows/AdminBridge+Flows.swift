@@ -90,7 +90,7 @@ extension AdminBridge: FlowSource {
                 - ago.nanoseconds / 1_000_000,
             node: nodeName, type: kind, verdict: event.kind.verdict,
             transport: transportName(event.transport), source: source, destination: destination,
-            frontend: event.frontend.map(socketText), reason: event.reason?.label,
+            frontend: event.frontend.map(\.text), reason: event.reason?.label,
             policy: await explanation(of: event.policy),
             packets: event.packets, bytes: event.bytes)
     }

@@ -125,18 +125,16 @@ actor ObjectService: Service, ObjectConsumer {
         if !hasHandedOver {
             guard !selections.isEmpty, index.isComplete(selections) else { return }
             hasHandedOver = true
-            claims.setNodes(index.nodePrefixes)
-            claims.update(index.records.mapValues { $0 }, records: index.records)
             await handOver(index.records.mapValues { $0 })
         } else if !changes.records.isEmpty {
-            claims.setNodes(index.nodePrefixes)
-            claims.update(changes.records, records: index.records)
             await handOver(changes.records)
         }
     }
 
     /// In the order in which the index took it, though several watches bring events at once.
     private func handOver(_ changes: [RecordKey: [UInt8]?]) async {
+        claims.setNodes(index.nodePrefixes)
+        claims.update(changes, records: index.records)
         pending = (pending ?? [:]).merging(changes) { $1 }
         if handing == nil {
             handing = Task {

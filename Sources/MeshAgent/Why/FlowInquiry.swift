@@ -241,15 +241,19 @@ extension PolicyTraceAnswer.Decision {
     }
 }
 
+extension FlowAddress {
+    fileprivate init(_ target: AccountAsk.Target) {
+        self.init(address: target.address, port: target.port)
+    }
+}
+
 extension FlowStory.Connection {
     fileprivate init(_ connection: FlowAccount.Connection, hasPorts: Bool) {
         func text(_ target: AccountAsk.Target) -> String {
-            let address = target.address
-            guard hasPorts else { return "\(address)" }
-            return address.isIPv4 ? "\(address):\(target.port)" : "[\(address)]:\(target.port)"
+            hasPorts ? FlowAddress(target).text : "\(target.address)"
         }
         self.init(
-            state: State(connection.state), source: text(connection.opener),
+            state: ConnectionEntry.State(connection.state), source: text(connection.opener),
             destination: text(connection.replier),
             ageSeconds: seconds(connection.ageMilliseconds),
             idleSeconds: seconds(connection.idleMilliseconds),
@@ -257,7 +261,7 @@ extension FlowStory.Connection {
     }
 }
 
-extension FlowStory.Connection.State {
+extension ConnectionEntry.State {
     fileprivate init(_ state: FlowAccount.Connection.State) {
         self =
             switch state {
@@ -272,9 +276,7 @@ extension FlowStory.Connection.State {
 extension FlowEvent {
     fileprivate init(_ refusal: FlowAccount.Refusal, at now: Instant) {
         func side(_ target: AccountAsk.Target, _ identity: UInt32) -> FlowSide {
-            FlowSide(
-                at: FlowAddress(address: target.address, port: target.port),
-                identity: Identity(rawValue: identity))
+            FlowSide(at: FlowAddress(target), identity: Identity(rawValue: identity))
         }
         let kind: Kind =
             switch refusal.kind {
@@ -287,7 +289,7 @@ extension FlowEvent {
             kind: kind, nanoseconds: (now - .milliseconds(ago)).nanoseconds,
             transport: refusal.transport, source: side(refusal.source, refusal.sourceIdentity),
             destination: side(refusal.destination, refusal.destinationIdentity),
-            frontend: refusal.frontend.map { FlowAddress(address: $0.address, port: $0.port) },
+            frontend: refusal.frontend.map { FlowAddress($0) },
             cluster: nil, reason: refusal.reason == 0 ? nil : DropReason(rawValue: refusal.reason),
             packets: 0, bytes: 0, interface: 0)
     }
